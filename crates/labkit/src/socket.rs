@@ -1,0 +1,141 @@
+//! Sockets with errors that name the operation and the address, and buffers that say what was granted.
+
+use std::net::{SocketAddr, UdpSocket as StdUdpSocket};
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::net::{TcpListener, UdpSocket};
+
+use crate::exit::Failure;
+
+/// How many connections may wait to be accepted; the kernel lowers it to `net.core.somaxconn`.
+const BACKLOG: i32 = 1024;
+
+/// A TCP listener on `address`. On `[::]` it takes IPv4 connections too (dual stack), whatever the system's default.
+///
+/// # Errors
+/// When the port is taken, the address is not ours, or we may not.
+pub fn listen_tcp(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let attempt = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        socket.bind(&SockAddr::from(address))?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        TcpListener::from_std(socket.into())
+    };
+    attempt().map_err(|error| Failure::io("listen on TCP", address, &error))
+}
+
+/// A UDP socket on `address`, not shared with anybody.
+///
+/// # Errors
+/// When the port is taken, the address is not ours, or we may not.
+pub fn bind_udp(address: SocketAddr) -> Result<UdpSocket, Failure> {
+    let attempt = || {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        socket.bind(&SockAddr::from(address))?;
+        into_tokio(socket)
+    };
+    attempt().map_err(|error| Failure::io("bind UDP", address, &error))
+}
+
+/// Hands a bound UDP socket to tokio.
+///
+/// # Errors
+/// When it cannot be made non-blocking or be registered.
+pub fn into_tokio(socket: Socket) -> std::io::Result<UdpSocket> {
+    socket.set_nonblocking(true)?;
+    UdpSocket::from_std(StdUdpSocket::from(socket))
+}
+
+/// A socket buffer: what we asked the kernel for, and what it granted, in bytes of payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buffer {
+    /// What was asked for.
+    pub asked: usize,
+    /// What there is now.
+    pub granted: usize,
+}
+
+impl Buffer {
+    /// Whether the kernel gave less than was asked for.
+    #[must_use]
+    pub fn is_short(self) -> bool {
+        self.granted < self.asked
+    }
+}
+
+/// Asks for a receive buffer of `bytes` and says what was granted.
+///
+/// The kernel doubles the figure for its own bookkeeping and caps it at `net.core.rmem_max` (socket(7), `SO_RCVBUF`);
+/// what it reports is halved here, so that both figures mean the same.
+///
+/// # Errors
+/// When the socket option cannot be set or read.
+pub fn receive_buffer(socket: &UdpSocket, bytes: usize) -> std::io::Result<Buffer> {
+    let socket = socket2::SockRef::from(socket);
+    socket.set_recv_buffer_size(bytes)?;
+    Ok(Buffer { asked: bytes, granted: socket.recv_buffer_size()? / 2 })
+}
+
+/// Asks for a send buffer of `bytes` and says what was granted; as [`receive_buffer`], capped at `net.core.wmem_max`.
+///
+/// # Errors
+/// When the socket option cannot be set or read.
+pub fn send_buffer(socket: &UdpSocket, bytes: usize) -> std::io::Result<Buffer> {
+    let socket = socket2::SockRef::from(socket);
+    socket.set_send_buffer_size(bytes)?;
+    Ok(Buffer { asked: bytes, granted: socket.send_buffer_size()? / 2 })
+}
+
+/// The address a bound socket got, with its port where port 0 was asked for.
+///
+/// # Errors
+/// When the kernel does not say, which no bound socket meets.
+pub fn local(socket: &UdpSocket) -> Result<SocketAddr, Failure> {
+    socket.local_addr().map_err(|error| Failure::io("read", "the socket's own address", &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Exit;
+
+    #[tokio::test]
+    async fn a_taken_port_is_named_with_what_to_do() {
+        let first = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = local(&first).unwrap();
+        let failure = bind_udp(address).unwrap_err();
+        assert_eq!((failure.exit, failure.code), (Exit::Setup, "PORT-IN-USE"));
+        assert!(failure.message.contains(&address.to_string()), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn the_unspecified_ipv6_address_takes_ipv4_connections_too() {
+        let listener = listen_tcp("[::]:0".parse().unwrap()).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (connected, accepted) =
+            tokio::join!(tokio::net::TcpStream::connect(("127.0.0.1", port)), listener.accept());
+        connected.unwrap();
+        assert!(accepted.unwrap().1.ip().to_canonical().is_ipv4());
+    }
+
+    #[tokio::test]
+    async fn an_address_of_another_machine_is_refused() {
+        assert_eq!(bind_udp("192.0.2.1:0".parse().unwrap()).unwrap_err().code, "ADDRESS-NOT-HERE");
+    }
+
+    #[tokio::test]
+    async fn a_buffer_says_what_was_granted() {
+        let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let small = receive_buffer(&socket, 65_536).unwrap();
+        assert_eq!(small, Buffer { asked: 65_536, granted: 65_536 });
+        assert!(receive_buffer(&socket, 1 << 30).unwrap().is_short());
+    }
+}
