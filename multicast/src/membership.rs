@@ -1,0 +1,226 @@
+//! A receiver's socket: bound to the group, joined on each interface, deaf to every other group.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use labkit::interface::{self, Choice, Interface};
+use labkit::socket::{self, Buffer};
+use labkit::{Exit, Failure};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
+use tokio::net::UdpSocket;
+
+use crate::Group;
+
+/// A joined group: one socket, one membership per interface. Dropping it leaves too (the kernel sees to that), but
+/// [`Membership::leave`] says so.
+#[derive(Debug)]
+pub struct Membership {
+    socket: UdpSocket,
+    group: Group,
+    interfaces: Vec<Interface>,
+    buffer: Buffer,
+}
+
+impl Membership {
+    /// Joins `group` on the interfaces meant by `choice` (the one in the group's `%INTERFACE`, where there is one) and
+    /// asks for a receive buffer of `receive_buffer` bytes.
+    ///
+    /// The socket is bound to the group's own address, not to the wildcard, so that nothing else sent to the port comes
+    /// in (Linux); `IP_MULTICAST_ALL` is off, so that the group is heard on our interfaces only, whatever other
+    /// programs joined (ip(7)); and the port is shared (`SO_REUSEADDR`): several receivers each get every message.
+    ///
+    /// # Errors
+    /// `MC-IFACE` when no interface is meant or one cannot join, `MC-LIMIT` when the kernel allows no more memberships,
+    /// `PORT-IN-USE` when a program holds the port without sharing it.
+    pub fn join(group: &Group, choice: &Choice, receive_buffer: usize) -> Result<Self, Failure> {
+        let interfaces = meant(group, choice, &interface::all()?)?;
+        let first = interfaces.first().map_or(0, |interface| interface.index);
+        let socket = bind(group, first)?;
+        let group = group.on_port(socket::local(&socket)?.port());
+        let buffer = socket::receive_buffer(&socket, receive_buffer)
+            .map_err(|error| Failure::io("set the receive buffer of", &group, &error))?;
+        for (done, interface) in interfaces.iter().enumerate() {
+            join_one(&socket, &group, interface).map_err(|error| join_failure(&group, interface, done, &error))?;
+        }
+        Ok(Membership { socket, group, interfaces, buffer })
+    }
+
+    /// The group, with its port where port 0 was asked for.
+    #[must_use]
+    pub fn group(&self) -> &Group {
+        &self.group
+    }
+
+    /// The interfaces it is joined on.
+    #[must_use]
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
+    }
+
+    /// The receive buffer asked for and granted.
+    #[must_use]
+    pub fn buffer(&self) -> Buffer {
+        self.buffer
+    }
+
+    /// The next datagram: its length and where it came from. Safe to cancel: no datagram is lost then.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub async fn receive(&self, into: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.recv_from(into).await
+    }
+
+    /// Leaves on every interface: nothing new comes in. What came before is still in what it returns, a non-blocking
+    /// handle on the same socket. (Tokio's own `try_recv` may say that there is nothing without having looked.)
+    ///
+    /// # Errors
+    /// When the process has no file descriptor left for the handle.
+    pub fn leave(&self) -> io::Result<std::net::UdpSocket> {
+        let socket = SockRef::from(&self.socket);
+        for interface in &self.interfaces {
+            let left = match self.group.address() {
+                IpAddr::V4(group) => {
+                    socket.leave_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(interface.index))
+                }
+                IpAddr::V6(group) => socket.leave_multicast_v6(&group, interface.index),
+            };
+            if let Err(error) = left {
+                // The interface may be gone; then so is the membership.
+                tracing::debug!("leaving {} on {}: {error}", self.group, interface.name);
+            }
+        }
+        Ok(socket.try_clone()?.into())
+    }
+}
+
+/// The interfaces to join on, each once: an address label such as `eth0:1` is the same interface as `eth0`.
+fn meant(group: &Group, choice: &Choice, all: &[Interface]) -> Result<Vec<Interface>, Failure> {
+    let in_group = zone_as_choice(group, choice)?;
+    let mut interfaces = in_group.as_ref().unwrap_or(choice).select(all, group.family())?;
+    interfaces.dedup_by_key(|interface| interface.index);
+    if group.belongs_to_one_link() && interfaces.len() > 1 {
+        let names: Vec<&str> = interfaces.iter().map(|interface| interface.name.as_str()).collect();
+        let message = format!("{group} is another group on each of {}: one must be meant", names.join(", "));
+        return Err(Failure::new(Exit::Usage, "MC-IFACE", message).hint(format!(
+            "name it: `-I {0}` or `[{1}%{0}]:{2}`",
+            names[0],
+            group.address(),
+            group.port()
+        )));
+    }
+    Ok(interfaces)
+}
+
+/// The interface typed after `%`, as a choice.
+///
+/// # Errors
+/// When `-I` names another one.
+pub(crate) fn zone_as_choice(group: &Group, choice: &Choice) -> Result<Option<Choice>, Failure> {
+    let Some(zone) = group.zone() else { return Ok(None) };
+    let zone = zone.parse().unwrap_or_else(|never| match never {});
+    if *choice != Choice::All && *choice != zone {
+        return Err(Failure::usage(format!("{group} names interface {zone}, and -I names {choice}"))
+            .hint("name the interface once"));
+    }
+    Ok(Some(zone))
+}
+
+fn bind(group: &Group, interface: u32) -> Result<UdpSocket, Failure> {
+    let address = group.socket_address(interface);
+    let attempt = || {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        hear_own_memberships_only(&socket, address);
+        socket.bind(&address.into())?;
+        socket::into_tokio(socket)
+    };
+    attempt().map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => Failure::io("bind UDP", group, &error).hint(format!(
+            "a program holds port {0} without sharing it: `ss -ulpn 'sport = :{0}'` names it; or choose another port",
+            group.port()
+        )),
+        _ => Failure::io("bind UDP", group, &error),
+    })
+}
+
+/// Linux delivers to every socket bound to a group what *any* program on the host joined it for, unless told not to.
+/// A kernel that cannot be told is no reason to give up.
+fn hear_own_memberships_only(socket: &Socket, address: SocketAddr) {
+    let told = match address {
+        SocketAddr::V4(_) => socket.set_multicast_all_v4(false),
+        SocketAddr::V6(_) => socket.set_multicast_all_v6(false),
+    };
+    if let Err(error) = told {
+        tracing::warn!("messages on interfaces that other programs joined may come in too (IP_MULTICAST_ALL: {error})");
+    }
+}
+
+fn join_one(socket: &UdpSocket, group: &Group, interface: &Interface) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    match group.address() {
+        IpAddr::V4(group) => socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(interface.index)),
+        IpAddr::V6(group) => socket.join_multicast_v6(&group, interface.index),
+    }
+}
+
+/// `done` memberships went well before this one failed.
+fn join_failure(group: &Group, interface: &Interface, done: usize, error: &io::Error) -> Failure {
+    let failure = Failure::io(&format!("join {group} on"), &interface.name, error);
+    // ENOBUFS on a join means one thing: ip(7), IP_ADD_MEMBERSHIP, and net.ipv4.igmp_max_memberships.
+    if error.raw_os_error() == Some(nix::errno::Errno::ENOBUFS as i32) {
+        return Failure { code: "MC-LIMIT", ..failure }.hint(format!(
+            "the kernel allows no more than {done} memberships a socket: `sysctl net.ipv4.igmp_max_memberships` shows \
+             the limit, `-w` raises it; or name fewer interfaces with -I"
+        ));
+    }
+    Failure { code: "MC-IFACE", ..failure }.hint("`ip link` shows the interfaces; choose another with -I")
+}
+
+#[cfg(test)]
+mod tests {
+    use labkit::interface::Flags;
+
+    use super::*;
+
+    fn ether(name: &str, index: u32) -> Interface {
+        let flags = Flags { up: true, multicast: true, ..Flags::default() };
+        let v6 = vec!["fe80::1".parse().unwrap()];
+        Interface { name: name.into(), index, v4: vec![[192, 0, 2, 7].into()], v6, flags }
+    }
+
+    fn names(group: &str, choice: &str) -> Result<Vec<String>, Failure> {
+        let all = [ether("eth0", 2), ether("eth1", 3), ether("eth0:1", 2)];
+        let interfaces = meant(&Group::parse(group).unwrap(), &choice.parse().unwrap(), &all)?;
+        Ok(interfaces.into_iter().map(|interface| interface.name).collect())
+    }
+
+    #[test]
+    fn every_usable_interface_is_joined_once() {
+        assert_eq!(names("224.1.1.1", "all").unwrap(), ["eth0", "eth1"]);
+        assert_eq!(names("ff15::1:5", "all").unwrap(), ["eth0", "eth1"]);
+    }
+
+    #[test]
+    fn a_link_local_group_needs_one_link() {
+        let failure = names("ff02::1:5", "all").unwrap_err();
+        assert_eq!((failure.exit, failure.code), (Exit::Usage, "MC-IFACE"));
+        assert!(failure.hint.unwrap().contains("[ff02::1:5%eth0]:5007"));
+        assert_eq!(names("ff02::1:5", "eth1").unwrap(), ["eth1"]);
+        assert_eq!(names("ff02::1:5%eth1", "all").unwrap(), ["eth1"]);
+        assert_eq!(names("ff02::1:5%eth1", "eth0").unwrap_err().code, "USAGE");
+    }
+
+    #[test]
+    fn the_limit_of_memberships_is_told_apart_from_other_failures() {
+        let group = Group::parse("224.1.1.1").unwrap();
+        let code = |errno: nix::errno::Errno| {
+            join_failure(&group, &ether("eth0", 2), 20, &io::Error::from_raw_os_error(errno as i32)).code
+        };
+        assert_eq!(code(nix::errno::Errno::ENOBUFS), "MC-LIMIT");
+        assert_eq!(code(nix::errno::Errno::ENODEV), "MC-IFACE");
+    }
+}

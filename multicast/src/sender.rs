@@ -1,0 +1,289 @@
+//! The sender: hands messages to a group, one datagram each, and never learns who hears them.
+
+mod args;
+mod list;
+mod stdin;
+mod summary;
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use events::{Event, Outcome};
+use labkit::interface::Choice;
+use labkit::{Exit, Failure, Session};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::time::{Interval, MissedTickBehavior};
+
+pub use args::SenderArgs;
+pub use summary::Sent;
+
+use crate::payload::{self, Kind, Message, RANDOM_BYTES};
+use crate::tally::Counts;
+use crate::{Group, Outgoing, Reach};
+
+/// What a sender sends, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// The same bytes every time.
+    Fixed(Message),
+    /// Random bytes, new ones every time.
+    Random,
+    /// A datagram per line of standard input, until it ends.
+    Stdin,
+}
+
+/// What a sender is asked to do.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The group to send to.
+    pub group: Group,
+    /// Through which interface; `None` lets the kernel's route decide.
+    pub interface: Option<Choice>,
+    /// What to send.
+    pub items: Vec<Item>,
+    /// How often to send the whole list; `None` is until asked to stop.
+    pub rounds: Option<NonZeroU64>,
+    /// From one datagram to the next.
+    pub interval: Duration,
+    /// Before the first.
+    pub delay: Duration,
+    /// How far.
+    pub reach: Reach,
+    /// Where the random bytes come from: one seed, the same bytes.
+    pub seed: u64,
+}
+
+impl Config {
+    /// The three payloads of the lab, once, a second apart, in the name of `name`.
+    #[must_use]
+    pub fn classic(group: Group, name: &str) -> Self {
+        Config {
+            group,
+            interface: None,
+            items: classic(name, "temp", "22.29"),
+            rounds: Some(NonZeroU64::MIN),
+            interval: Duration::from_secs(1),
+            delay: Duration::ZERO,
+            reach: Reach::default(),
+            seed: rand::random::<u32>().into(),
+        }
+    }
+
+    /// The longest payload a datagram to the group may carry, in bytes.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        if self.group.address().is_ipv4() { payload::LONGEST_V4 } else { payload::LONGEST_V6 }
+    }
+}
+
+/// A text in the name of `name`, a reading of `sensor`, and random bytes.
+#[must_use]
+pub fn classic(name: &str, sensor: &str, value: &str) -> Vec<Item> {
+    vec![Item::Fixed(Message::greeting(name)), Item::Fixed(Message::reading(sensor, value)), Item::Random]
+}
+
+/// A sender whose socket is open.
+#[derive(Debug)]
+pub struct Sender {
+    outgoing: Outgoing,
+    config: Config,
+    session: Session,
+    pace: Option<Interval>,
+    random: StdRng,
+    counts: Counts,
+    told_of_fragments: bool,
+}
+
+impl Sender {
+    /// Opens the socket; nothing is sent yet.
+    ///
+    /// # Errors
+    /// Those of [`Outgoing::open`], and `TOO-LONG` when a payload fits no datagram.
+    pub fn open(config: Config, session: Session) -> Result<Self, Failure> {
+        for item in &config.items {
+            if let Item::Fixed(message) = item {
+                check_length(message, &config, Exit::Usage)?;
+            }
+        }
+        let outgoing = Outgoing::open(&config.group, config.interface.as_ref(), config.reach)?;
+        session.tell_started(Some(outgoing.source().to_string()), Some(config.seed));
+        Ok(Sender {
+            outgoing,
+            session,
+            pace: pace(config.interval),
+            random: StdRng::seed_from_u64(config.seed),
+            config,
+            counts: Counts::default(),
+            told_of_fragments: false,
+        })
+    }
+
+    /// Its socket, with the interface and the address it sends from.
+    #[must_use]
+    pub fn outgoing(&self) -> &Outgoing {
+        &self.outgoing
+    }
+
+    /// Sends everything, or until the session is asked to finish.
+    ///
+    /// # Errors
+    /// When the operating system refuses a datagram or standard input cannot be read; the message says how many were
+    /// sent before.
+    pub async fn run(mut self) -> Result<Sent, Failure> {
+        let shutdown = self.session.shutdown.clone();
+        let started = self.session.clock.now();
+        let done = match shutdown.or(tokio::time::sleep(self.config.delay)).await {
+            Some(()) => shutdown.or(self.send_all()).await,
+            None => None,
+        };
+        if let Some(Err(failure)) = done {
+            let sent = self.counts.all().datagrams;
+            return Err(Failure { message: format!("{} ({sent} sent before)", failure.message), ..failure });
+        }
+        let sent = Sent {
+            group: self.config.group.clone(),
+            interface: self.outgoing.interface().name.clone(),
+            source: self.outgoing.source(),
+            reach: self.config.reach,
+            seed: self.config.seed,
+            counts: self.counts,
+            elapsed: self.session.clock.now() - started,
+            complete: done.is_some(),
+            endless: self.config.rounds.is_none(),
+            interrupted: shutdown.was_interrupted(),
+        };
+        let outcome = if sent.exit() == Exit::Interrupted { Outcome::Interrupted } else { Outcome::Complete };
+        self.session.recorder.tell(|| Event::Finished { outcome, reason: None });
+        Ok(sent)
+    }
+
+    async fn send_all(&mut self) -> Result<(), Failure> {
+        let mut round = 0;
+        while self.config.rounds.is_none_or(|rounds| round < rounds.get()) {
+            round += 1;
+            for item in self.config.items.clone() {
+                match item {
+                    Item::Fixed(message) => self.send(&message).await?,
+                    Item::Random => {
+                        let bytes: [u8; RANDOM_BYTES] = self.random.random();
+                        self.send(&Message::binary(bytes)).await?;
+                    }
+                    Item::Stdin => self.send_lines().await?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_lines(&mut self) -> Result<(), Failure> {
+        let mut lines = stdin::lines(std::io::stdin(), self.config.longest());
+        while let Some(line) = lines.recv().await {
+            let line = line.map_err(|error| Failure::io("read", "standard input", &error))?;
+            let message = Message::guess(line);
+            let exit = if self.counts.all().datagrams == 0 { Exit::Usage } else { Exit::Partial };
+            check_length(&message, &self.config, exit)?;
+            self.send(&message).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for its turn, then hands one datagram to the network and tells.
+    async fn send(&mut self, message: &Message) -> Result<(), Failure> {
+        if let Some(pace) = &mut self.pace {
+            pace.tick().await;
+        }
+        let Message { kind, bytes } = message;
+        self.note_fragments(bytes.len());
+        self.outgoing.send(bytes).await?;
+        self.counts.add(*kind, bytes.len());
+        let number = self.counts.all().datagrams;
+        self.session.recorder.tell(|| Event::Sent {
+            peer: self.config.group.to_string(),
+            what: kind.what().to_owned(),
+            number: Some(number),
+            bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        });
+        let (label, length, shown) = (kind.label(), bytes.len(), payload::show(*kind, bytes));
+        self.session.output.line(format!("Sent {label} to {}, {length} bytes: {shown}", self.config.group));
+        Ok(())
+    }
+
+    /// Says, once, that a datagram does not fit one packet: losing one piece loses it all.
+    fn note_fragments(&mut self, bytes: usize) {
+        let Some(mtu) = self.outgoing.mtu() else { return };
+        let is_v6 = !self.config.group.address().is_ipv4();
+        match payload::fragments(bytes, mtu, is_v6) {
+            Some(pieces) if pieces > 1 && !self.told_of_fragments => {
+                self.told_of_fragments = true;
+                tracing::warn!(
+                    "a datagram of {bytes} bytes is split in {pieces} on {} (MTU {mtu}); one lost piece loses it all; \
+                     {} bytes fit in one [UDP-MTU]",
+                    self.outgoing.interface().name,
+                    mtu.saturating_sub(if is_v6 { 48 } else { 28 })
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+fn check_length(message: &Message, config: &Config, exit: Exit) -> Result<(), Failure> {
+    let (length, longest) = (message.bytes.len(), config.longest());
+    if length <= longest {
+        return Ok(());
+    }
+    let (shown, label) = (payload::show(Kind::Text, message.bytes.get(..20).unwrap_or_default()), message.kind.label());
+    // A line that is too long is cut where it is known to be: it may be longer still.
+    let message = format!("a {label} of {length} bytes or more ('{shown}…') fits no datagram: at most {longest} bytes");
+    Err(Failure::new(exit, "TOO-LONG", message).hint("send it in pieces; 1,472 bytes or less fit an Ethernet frame"))
+}
+
+/// `None` is as fast as the network takes them.
+fn pace(interval: Duration) -> Option<Interval> {
+    if interval.is_zero() {
+        return None;
+    }
+    let mut pace = tokio::time::interval(interval);
+    // Two lines typed in haste are still an interval apart.
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Some(pace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        let group = Group::parse("224.1.1.1").unwrap();
+        Config { items: vec![Item::Fixed(Message::text(text))], ..Config::classic(group, "sender1") }
+    }
+
+    #[test]
+    fn the_longest_payload_of_each_family_is_the_limit() {
+        let v4 = config("");
+        let v6 = Config { group: Group::parse("ff15::1:5").unwrap(), ..v4.clone() };
+        for (config, longest) in [(v4, 65_507), (v6, 65_527)] {
+            let check = |length| check_length(&Message::text("x".repeat(length)), &config, Exit::Usage);
+            assert_eq!(check(longest), Ok(()));
+            let failure = check(longest + 1).unwrap_err();
+            assert_eq!((failure.exit, failure.code), (Exit::Usage, "TOO-LONG"));
+            assert!(failure.message.contains(&longest.to_string()), "{failure}");
+        }
+    }
+
+    #[test]
+    fn the_classic_list_is_text_reading_and_random_bytes() {
+        let Config { items, .. } = Config::classic(Group::parse("224.1.1.1").unwrap(), "sender1");
+        assert_eq!(items[0], Item::Fixed(Message::text("Hello, this is a multicast message from sender1.")));
+        assert_eq!(items[1], Item::Fixed(Message::json(r#"{"sensor": "temp", "value": 22.29}"#).unwrap()));
+        assert_eq!(items[2..], [Item::Random]);
+    }
+
+    #[test]
+    fn one_seed_gives_the_same_bytes() {
+        let draw = |seed| StdRng::seed_from_u64(seed).random::<[u8; RANDOM_BYTES]>();
+        assert_eq!(draw(7), draw(7));
+        assert_ne!(draw(7), draw(8));
+    }
+}

@@ -1,0 +1,193 @@
+//! What may be typed to the sender, and the banner it begins with.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use clap::Parser;
+use labkit::flags::switch;
+use labkit::interface::Choice;
+use labkit::program::VERSION;
+use labkit::{Common, Exit, Failure, Program, Session, units};
+
+use super::list::List;
+use super::{Config, Item, Sender};
+use crate::{Group, Outgoing, Reach, block};
+
+/// Send messages to a multicast group, one datagram each
+#[derive(Parser, Debug)]
+#[command(
+    name = "multicast-sender",
+    version,
+    before_help = "Examples:
+  multicast-sender -I lo --name sender1           three payloads to 224.1.1.1:5007: text, JSON, 16 random bytes
+  multicast-sender -I lo --text hello -c 10 -i 500ms   a text, ten times
+  date | multicast-sender -I lo 239.1.1.1:6000 -  each line of standard input",
+    after_help = "Payloads go out raw: no header, no number, no answer. A receiver that has not joined yet hears nothing: \
+--delay waits for it."
+)]
+pub struct SenderArgs {
+    /// The group, as GROUP[:PORT] or [IPV6]:PORT
+    #[arg(value_name = "GROUP[:PORT]", default_value = Group::DEFAULT, env = "CASTLAB_GROUP", hide_env_values = true)]
+    group: String,
+
+    /// The same as --stdin
+    #[arg(value_name = "-", value_parser = ["-"], hide_possible_values = true)]
+    dash: Option<String>,
+
+    /// The one interface to send through: NAME, ADDRESS or INDEX [default: the one the group is routed to]
+    #[arg(short = 'I', long, value_name = "INTERFACE", env = "CASTLAB_INTERFACE", hide_env_values = true)]
+    interface: Option<Choice>,
+
+    /// How often to send the whole list; 0 is until Ctrl-C
+    #[arg(short, long, value_name = "N", default_value_t = 1, env = "CASTLAB_COUNT", hide_env_values = true)]
+    count: u64,
+
+    /// From one datagram to the next; 0 is at once
+    #[arg(
+        short,
+        long,
+        default_value = "1s",
+        value_parser = units::duration,
+        env = "CASTLAB_INTERVAL",
+        hide_env_values = true
+    )]
+    interval: Duration,
+
+    /// Before the first datagram, so that receivers can join
+    #[arg(long, default_value = "0s", value_parser = units::duration, env = "CASTLAB_DELAY", hide_env_values = true)]
+    delay: Duration,
+
+    /// How many links it may cross; 1 is this link only
+    #[arg(long, default_value_t = 1, env = "CASTLAB_TTL", hide_env_values = true)]
+    ttl: u8,
+
+    /// Receivers on this machine shall not hear it
+    #[arg(value_parser = switch(), long, env = "CASTLAB_NO_LOOPBACK", hide_env_values = true)]
+    no_loopback: bool,
+
+    /// Where the random bytes come from: one seed, the same bytes [default: a new one, told at the start]
+    #[arg(long, value_name = "N", env = "CASTLAB_SEED", hide_env_values = true)]
+    seed: Option<u64>,
+
+    #[command(flatten)]
+    list: List,
+
+    #[command(flatten)]
+    common: Common,
+}
+
+impl SenderArgs {
+    /// What is meant.
+    ///
+    /// # Errors
+    /// When the group is none, a payload cannot be had, or standard input would have to be read twice.
+    pub fn config(&self) -> Result<Config, Failure> {
+        let (group, dash) = match self.group.as_str() {
+            "-" => (Group::DEFAULT, true),
+            group => (group, self.dash.is_some()),
+        };
+        let (name, group) = (self.common.node(), Group::parse(group)?);
+        let items = self.list.items(&name, dash)?;
+        if items.contains(&Item::Stdin) && self.count != 1 {
+            return Err(Failure::usage("standard input can be sent once only, and --count asks for more")
+                .hint("leave --count out, or send --text or --binary-file again and again"));
+        }
+        let classic = Config::classic(group, &name);
+        Ok(Config {
+            interface: self.interface.clone(),
+            items,
+            rounds: NonZeroU64::new(self.count),
+            interval: self.interval,
+            delay: self.delay,
+            reach: Reach { ttl: self.ttl, loopback: !self.no_loopback },
+            seed: self.seed.unwrap_or(classic.seed),
+            ..classic
+        })
+    }
+}
+
+impl Program for SenderArgs {
+    const ROLE: &'static str = "multicast-sender";
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    async fn run(self, session: Session) -> Result<Exit, Failure> {
+        let config = self.config()?;
+        let (output, reach, delay) = (session.output.clone(), config.reach, config.delay);
+        let seed = config.items.contains(&Item::Random).then_some(config.seed);
+        let sender = Sender::open(config, session)?;
+        banner(sender.outgoing(), reach);
+        if let Some(seed) = seed {
+            tracing::info!("--seed {seed} sends the same random bytes again");
+        }
+        if !delay.is_zero() {
+            tracing::info!("the first datagram goes out in {}", units::show_duration(delay));
+        }
+        let sent = sender.run().await?;
+        output.result(sent.to_string());
+        output.json(&sent.to_json());
+        Ok(sent.exit())
+    }
+}
+
+fn banner(outgoing: &Outgoing, reach: Reach) {
+    let (group, interface) = (outgoing.group(), outgoing.interface());
+    tracing::info!(
+        "multicast-sender {VERSION}: to {group} from {} through {}; TTL {} ({}), loopback {}",
+        outgoing.source(),
+        group.describe(interface),
+        reach.ttl,
+        how_far(reach.ttl),
+        if reach.loopback { "on (receivers on this machine hear it too)" } else { "off" },
+    );
+    if interface.flags.loopback && !reach.loopback {
+        tracing::warn!(
+            "{} is this machine: what goes through it is heard here, whatever --no-loopback",
+            interface.name
+        );
+    }
+    for note in block::notes(group.address()) {
+        tracing::info!("{note}");
+    }
+}
+
+fn how_far(ttl: u8) -> &'static str {
+    match ttl {
+        0 => "this machine only",
+        1 => "this link only",
+        _ => "as far as routers carry it",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(line: &[&str]) -> Result<Config, Failure> {
+        SenderArgs::try_parse_from(["multicast-sender", "--name", "sender1"].iter().chain(line)).unwrap().config()
+    }
+
+    #[test]
+    fn the_defaults_are_the_classic_lab() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.group.to_string(), "224.1.1.1:5007");
+        assert_eq!(config.items, super::super::classic("sender1", "temp", "22.29"));
+        assert_eq!((config.rounds, config.interval), (NonZeroU64::new(1), Duration::from_secs(1)));
+        assert_eq!((config.delay, config.reach), (Duration::ZERO, Reach { ttl: 1, loopback: true }));
+    }
+
+    #[test]
+    fn a_dash_is_standard_input_with_or_without_a_group() {
+        for line in [&["-"][..], &["239.1.1.1", "-"], &["--stdin"]] {
+            assert_eq!(config(line).unwrap().items, [Item::Stdin], "{line:?}");
+        }
+        assert_eq!(config(&["-", "-c", "2"]).unwrap_err().code, "USAGE");
+    }
+
+    #[test]
+    fn zero_rounds_are_until_stopped() {
+        assert_eq!(config(&["-c", "0"]).unwrap().rounds, None);
+    }
+}
