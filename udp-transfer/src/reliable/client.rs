@@ -1,0 +1,220 @@
+//! The client of the reliable modes: lists what a server has, and fetches files whole or not at all.
+
+mod connection;
+mod driving;
+mod fetching;
+mod report;
+mod working;
+mod writing;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use arq::catalogue::{Entry, FileName};
+use arq::policy::Policy;
+use arq::wire::{Reply, Request};
+use arq::{CloseReason, NoReply};
+use events::{Event, Time};
+use labkit::target::{self, Family, Target};
+use labkit::{Exit, Failure, Session};
+
+use super::port::Impaired;
+use crate::classic::server::PORT;
+use crate::disk::part::Existing;
+use crate::progress::Show;
+use connection::Connection;
+
+pub use report::{Hole, Report, Result, Row, Verdict};
+
+/// Whom to ask, and over what network.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    /// The server: a name or an address; port 6969 where none is given.
+    pub server: Target,
+    /// Which of its addresses are wanted.
+    pub family: Family,
+    /// When all of it must be done.
+    pub deadline: Option<Duration>,
+    /// The one datagram length to use; none to find out what the path carries.
+    pub length: Option<u16>,
+    /// What is done to datagrams on purpose.
+    pub impaired: Option<Impaired>,
+    /// The receive buffer to ask for, in bytes.
+    pub receive_buffer: usize,
+}
+
+/// What to fetch, and how.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Whom to ask.
+    pub asking: Asking,
+    /// Which files.
+    pub wanted: Wanted,
+    /// How many clients at once, each with its own session and port.
+    pub clients: u16,
+    /// The mode.
+    pub policy: Policy,
+    /// The rate to ask for, in bits per second; none leaves it to the server.
+    pub bitrate: Option<u64>,
+    /// The folder files land in.
+    pub output: PathBuf,
+    /// What to do about files that are there already.
+    pub existing: Existing,
+    /// How progress is shown.
+    pub show: Show,
+    /// Whether each packet is an event.
+    pub packets: bool,
+}
+
+/// Which files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// These. A single one by several clients is fetched by each of them, as `Cliente<i>-Prueba<N>.<ext>`.
+    Named(Vec<FileName>),
+    /// All there are.
+    All,
+}
+
+impl Asking {
+    /// Asks `server` over the network as it is.
+    #[must_use]
+    pub fn new(server: Target) -> Self {
+        let (family, receive_buffer) = (Family::Any, 8 << 20);
+        Asking { server, family, deadline: None, length: None, impaired: None, receive_buffer }
+    }
+}
+
+impl Config {
+    /// Fetches `wanted` once into `output`, by selective repeat.
+    #[must_use]
+    pub fn new(asking: Asking, wanted: Wanted, output: impl Into<PathBuf>) -> Self {
+        Config {
+            asking,
+            wanted,
+            clients: 1,
+            policy: Policy::SELECTIVE_REPEAT,
+            bitrate: None,
+            output: output.into(),
+            existing: Existing::Keep,
+            show: Show::Nothing,
+            packets: false,
+        }
+    }
+}
+
+/// The files a server offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Who answered.
+    pub server: SocketAddr,
+    /// The files, by name.
+    pub entries: Vec<Entry>,
+}
+
+/// How many entries a client takes: a bound on its memory, whatever a server says.
+const MOST_ENTRIES: u64 = 100_000;
+
+/// Asks which files there are.
+///
+/// # Errors
+/// When the name does not resolve, nobody answers, or the server refuses.
+pub async fn list(asking: &Asking, session: &Session) -> std::result::Result<Listed, Failure> {
+    let until = asking.deadline.map(|deadline| session.clock.now() + deadline);
+    within(until, session, async {
+        let mut connection = first_connection(asking, session).await?;
+        let entries = all_entries(&mut connection).await;
+        connection.leave().await;
+        Ok(Listed { server: connection.server(), entries: entries? })
+    })
+    .await
+}
+
+/// Fetches files. What goes wrong with one of them is told in the report.
+///
+/// # Errors
+/// When the output folder cannot be opened, the name does not resolve, nobody answers, or the server refuses.
+pub async fn get(config: &Config, session: &Session) -> std::result::Result<Report, Failure> {
+    working::run(config, session).await
+}
+
+/// Resolves the server's name and opens a session with the first of its addresses that answers.
+async fn first_connection(asking: &Asking, session: &Session) -> std::result::Result<Connection, Failure> {
+    let addresses = target::resolve(&asking.server, PORT, asking.family).await?;
+    session.recorder.tell(|| Event::Resolved {
+        target: asking.server.to_string(),
+        addresses: addresses.iter().map(ToString::to_string).collect(),
+    });
+    let mut last = None;
+    for &address in &addresses {
+        match Connection::open(address, asking, 0, session).await {
+            Ok(connection) => return Ok(connection),
+            Err(failure) => last = Some(failure),
+        }
+    }
+    Err(last.unwrap_or_else(|| Failure::usage("the server has no address")))
+}
+
+/// Every page of the catalogue; from the start again when it changes meanwhile.
+async fn all_entries(connection: &mut Connection) -> std::result::Result<Vec<Entry>, Failure> {
+    const TRIES: u32 = 10;
+    let changed = || {
+        Failure::new(Exit::Partial, "CATALOGUE-CHANGES", "the server's catalogue changes faster than it can be read")
+            .hint("try again, or ask for one file by its name")
+    };
+    for _ in 0..TRIES {
+        if let Some(entries) = pages(connection).await? {
+            return Ok(entries);
+        }
+    }
+    Err(changed())
+}
+
+/// Every page of one catalogue; none when it changed meanwhile.
+async fn pages(connection: &mut Connection) -> std::result::Result<Option<Vec<Entry>>, Failure> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut known = 0;
+    loop {
+        let from = entries.len() as u64;
+        match connection.ask(Request::List { generation: known, from }).await {
+            Ok(Reply::Page { generation, total, from: first, entries: page }) if first == from => {
+                let is_first = from == 0;
+                if (!is_first && generation != known) || total > MOST_ENTRIES {
+                    return if total > MOST_ENTRIES { Err(connection.nonsense("too many files")) } else { Ok(None) };
+                }
+                known = generation;
+                let nothing_new = page.is_empty();
+                entries.extend(page);
+                if entries.len() as u64 >= total || nothing_new {
+                    entries.truncate(usize::try_from(total).unwrap_or(usize::MAX));
+                    return Ok(Some(entries));
+                }
+            }
+            Ok(_) => return Err(connection.nonsense("another answer than was asked for")),
+            Err(NoReply::Denied(CloseReason::Changed)) => return Ok(None),
+            Err(error) => return Err(connection.unanswered("list", error)),
+        }
+    }
+}
+
+/// What `work` gives, unless the deadline passes or somebody interrupts it first.
+async fn within<T>(
+    until: Option<Time>,
+    session: &Session,
+    work: impl Future<Output = std::result::Result<T, Failure>>,
+) -> std::result::Result<T, Failure> {
+    let left = until.map_or(Duration::from_secs(365 * 24 * 3_600), |until| until - session.clock.now());
+    match session.shutdown.or(tokio::time::timeout(left, work)).await {
+        None => Err(interrupted()),
+        Some(Err(_)) => Err(late()),
+        Some(Ok(done)) => done,
+    }
+}
+
+fn interrupted() -> Failure {
+    Failure::new(Exit::Interrupted, "INTERRUPTED", "stopped before the end")
+}
+
+fn late() -> Failure {
+    Failure::new(Exit::Deadline, "DEADLINE", "not done in time").hint("a longer --deadline; what has come is kept")
+}

@@ -1,0 +1,67 @@
+//! How large datagrams may be, and how many of them may be on the way.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use arq::limits::SMALLEST_DATAGRAM;
+
+/// The longest datagram an Ethernet frame carries in one piece over IPv4: 1500 bytes less 20 and 8.
+const ETHERNET_V4: u16 = 1_472;
+/// The same over IPv6: 1500 less 40 and 8.
+const ETHERNET_V6: u16 = 1_452;
+/// On loopback: its MTU of 65 536 would carry more, but a receive buffer of the usual size holds few such datagrams.
+const LOOPBACK: u16 = 16_384;
+
+/// The longest datagram the server takes part in.
+pub(super) const LARGEST: u16 = arq::limits::LARGEST_DATAGRAM;
+
+/// The datagram lengths to try with a server at `to`, longest first.
+pub(super) fn lengths(to: IpAddr) -> Vec<u16> {
+    let ethernet = if to.to_canonical().is_ipv4() { ETHERNET_V4 } else { ETHERNET_V6 };
+    if to.to_canonical().is_loopback() {
+        vec![LOOPBACK, ethernet, SMALLEST_DATAGRAM]
+    } else {
+        vec![ethernet, SMALLEST_DATAGRAM]
+    }
+}
+
+/// The rate a receiver makes room for, in bytes per second: a gigabit.
+const FASTEST_FAR: u64 = 125_000_000;
+/// Beyond this many bytes on the way nothing gains.
+const MOST_ON_THE_WAY: u64 = 16 << 20;
+/// What the kernel counts for a datagram besides its bytes (`sk_buff` and rounding).
+const KERNEL_OVERHEAD: u64 = 832;
+
+/// How many datagrams of `datagram` bytes a receiver lets be on the way: what its socket buffer of `granted` bytes holds
+/// if it does not look for a while, and what the path itself holds.
+///
+/// The kernel counts twice what it grants (socket(7)), and counts more than the bytes; half of that is left for bursts.
+pub(super) fn credit(granted: usize, datagram: u16, rtt: Option<Duration>) -> u32 {
+    let datagram = u64::from(datagram.max(1));
+    let in_buffer = (granted as u64) / (datagram.next_power_of_two().max(2_048) + KERNEL_OVERHEAD);
+    let micros = rtt.map_or(0, |rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX));
+    let on_path = FASTEST_FAR.saturating_mul(micros) / 1_000_000 / datagram;
+    let most = MOST_ON_THE_WAY / datagram;
+    u32::try_from(in_buffer.saturating_add(on_path).clamp(16, most.max(16))).unwrap_or(16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_and_ethernet_have_their_own_lengths() {
+        assert_eq!(lengths("127.0.0.1".parse().unwrap()), [16_384, 1_472, 1_200]);
+        assert_eq!(lengths("::ffff:127.0.0.1".parse().unwrap()), [16_384, 1_472, 1_200]);
+        assert_eq!(lengths("192.0.2.1".parse().unwrap()), [1_472, 1_200]);
+        assert_eq!(lengths("2001:db8::1".parse().unwrap()), [1_452, 1_200]);
+    }
+
+    #[test]
+    fn a_small_buffer_holds_few_and_a_long_path_many() {
+        assert_eq!(credit(212_992, 1_472, Some(Duration::from_micros(100))), 73 + 8);
+        assert!(credit(212_992, 1_472, Some(Duration::from_millis(30))) > 2_500, "100 Mbit/s at 30 ms need 255");
+        assert_eq!(credit(0, 16_384, None), 16);
+        assert_eq!(credit(usize::MAX, 65_507, Some(Duration::from_secs(9))), 256);
+    }
+}

@@ -1,0 +1,185 @@
+//! A client's socket, with an impaired network in between where one was asked for.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use arq::wire;
+use events::Time;
+use labkit::socket::{self, Buffer};
+use labkit::{Clock, Failure};
+use netsim::{Impairment, Link, Random, Tally};
+use tokio::net::UdpSocket;
+
+use super::outgoing::hand_over;
+
+/// What is done to a client's datagrams on purpose, both ways.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Impaired {
+    /// What each direction does.
+    pub impairment: Impairment,
+    /// Where all its choices come from.
+    pub seed: u64,
+}
+
+/// What the impairment did, by direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tallies {
+    /// To the server.
+    pub there: Tally,
+    /// From the server.
+    pub back: Tally,
+}
+
+/// A socket connected to one server: the kernel lets in nothing from anybody else.
+#[derive(Debug)]
+pub(super) struct Port {
+    socket: UdpSocket,
+    pub(super) server: SocketAddr,
+    pub(super) receive_buffer: Buffer,
+    clock: Clock,
+    buffer: Vec<u8>,
+    links: Option<Box<Links>>,
+    refused: u64,
+}
+
+/// Both directions of the impaired network, in real time. It holds what is on its way, at most its delay times the rate
+/// of what passes.
+#[derive(Debug)]
+struct Links {
+    there: Link<Vec<u8>>,
+    back: Link<Vec<u8>>,
+}
+
+impl Port {
+    /// A new socket, connected to `server`. `which` tells the ports of one run apart, so that each has its own losses.
+    pub(super) fn open(
+        server: SocketAddr,
+        buffer: usize,
+        impaired: Option<&Impaired>,
+        which: u64,
+        clock: Clock,
+    ) -> Result<Self, Failure> {
+        let any: SocketAddr = match server {
+            SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let socket = socket::bind_udp(any)?;
+        let failed = |error: io::Error| Failure::io("reach", server, &error);
+        socket2::SockRef::from(&socket).connect(&server.into()).map_err(failed)?;
+        let receive_buffer = socket::receive_buffer(&socket, buffer).map_err(failed)?;
+        let links = impaired.map(|impaired| {
+            let seed = |way| Random::stream(impaired.seed, 2 * which + way).number();
+            let link = |way| Link::new(impaired.impairment.clone(), seed(way));
+            Box::new(Links { there: link(0), back: link(1) })
+        });
+        Ok(Port { socket, server, receive_buffer, clock, buffer: vec![0; usize::from(u16::MAX)], links, refused: 0 })
+    }
+
+    /// Our own address.
+    pub(super) fn local(&self) -> Option<SocketAddr> {
+        self.socket.local_addr().ok()
+    }
+
+    /// What the impairment did so far.
+    pub(super) fn tallies(&self) -> Tallies {
+        self.links
+            .as_ref()
+            .map_or_else(Tallies::default, |links| Tallies { there: links.there.tally(), back: links.back.tally() })
+    }
+
+    /// How often the other host said that nobody listens there. A forger can say so too, so once is not enough to give up.
+    pub(super) fn refusals(&self) -> u64 {
+        self.refused
+    }
+
+    /// Sends a datagram, or hands it to the impaired network. One that cannot be sent is a lost one, which is nothing new.
+    pub(super) async fn send(&mut self, datagram: &[u8]) {
+        match &mut self.links {
+            None => {
+                let sent = hand_over(&self.socket, datagram, None).await;
+                self.note(sent);
+            }
+            Some(links) => {
+                // What becomes of it is counted by the link.
+                let _ = links.there.handle(self.clock.now(), kind(datagram), datagram.len(), datagram.to_vec());
+                self.send_what_is_due().await;
+            }
+        }
+    }
+
+    /// Waits until a datagram may have come, but not beyond `until`.
+    ///
+    /// # Errors
+    /// When the socket is of no use any more.
+    pub(super) async fn wait(&mut self, until: Option<Time>) -> io::Result<()> {
+        loop {
+            self.send_what_is_due().await;
+            let now = self.clock.now();
+            let back = self.links.as_ref().and_then(|links| links.back.poll_timeout());
+            let there = self.links.as_ref().and_then(|links| links.there.poll_timeout());
+            if back.is_some_and(|due| due <= now) || until.is_some_and(|until| until <= now) {
+                return Ok(());
+            }
+            let due = [until, back, there].into_iter().flatten().min();
+            let due = due.map_or(Duration::from_secs(3_600), |due| due - now);
+            tokio::select! {
+                readable = self.socket.readable() => return readable,
+                () = tokio::time::sleep(due) => {}
+            }
+        }
+    }
+
+    /// The next datagram that is here; none when there is none.
+    pub(super) fn poll(&mut self) -> Option<&mut [u8]> {
+        loop {
+            let received = match self.socket.try_recv(&mut self.buffer) {
+                Ok(length) => Some(length),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+                Err(error) => {
+                    // The kernel tells here what became of something that was sent: each is told once.
+                    self.note(Err(error));
+                    continue;
+                }
+            };
+            let Some(links) = &mut self.links else {
+                return received.and_then(|length| self.buffer.get_mut(..length));
+            };
+            let now = self.clock.now();
+            if let Some(datagram) = received.and_then(|length| self.buffer.get(..length)) {
+                let _ = links.back.handle(now, kind(datagram), datagram.len(), datagram.to_vec());
+            }
+            if let Some(arrival) = links.back.poll(now) {
+                let room = self.buffer.get_mut(..arrival.packet.len()).unwrap_or_default();
+                room.copy_from_slice(&arrival.packet);
+                if let Some(damage) = arrival.damage {
+                    damage.apply(room);
+                }
+                return Some(room);
+            }
+            received?;
+        }
+    }
+
+    async fn send_what_is_due(&mut self) {
+        while let Some(mut arrival) = self.links.as_mut().and_then(|links| links.there.poll(self.clock.now())) {
+            if let Some(damage) = arrival.damage {
+                damage.apply(&mut arrival.packet);
+            }
+            let sent = hand_over(&self.socket, &arrival.packet, None).await;
+            self.note(sent);
+        }
+    }
+
+    fn note(&mut self, sent: io::Result<()>) {
+        if let Err(error) = sent {
+            self.refused += u64::from(error.kind() == io::ErrorKind::ConnectionRefused);
+            tracing::trace!("{}: {error}", self.server);
+        }
+    }
+}
+
+/// What `drop=` goes by.
+fn kind(datagram: &[u8]) -> &'static str {
+    wire::decode(datagram).map_or("other", |datagram| datagram.kind())
+}

@@ -1,0 +1,140 @@
+//! One transfer at a server: a sender, an open file, and nothing of the file in memory.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arq::wire::{self, Datagram, Envelope};
+use arq::{BlockNumber, Body, CloseReason, Flow, Layout, Outcome, PacketNumber, Peer, Sender, SessionId};
+use events::Time;
+use labkit::Session;
+
+use crate::disk::offer::{ServeError, Source};
+use crate::reliable::outgoing::Outgoing;
+
+/// Which transfer: the server's id of its session, and the client's number for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Key {
+    pub(super) session: SessionId,
+    pub(super) flow: Flow,
+}
+
+/// Every transfer has one peer, so its number says nothing.
+pub(super) const PEER: Peer = Peer(0);
+
+/// How many bytes are read at once at most.
+const RUN_BYTES: usize = 256 << 10;
+/// How many blocks are gathered before they are read and sent: with small blocks, a run of [`RUN_BYTES`].
+const RUN_BLOCKS: usize = 180;
+
+/// A transfer under way.
+pub(super) struct Transfer {
+    pub(super) number: u64,
+    pub(super) sender: Sender,
+    pub(super) source: Arc<Source>,
+    pub(super) layout: Layout,
+    pub(super) mode: String,
+    pub(super) to: SocketAddr,
+    /// The client's id of the session.
+    pub(super) client: SessionId,
+    pub(super) flow: Flow,
+    pub(super) begun: Time,
+    /// How many blocks the client said at the start that it holds.
+    pub(super) held: u64,
+    /// When it is in the queue of timers for.
+    pub(super) due: Option<Time>,
+    /// What went wrong with the file.
+    pub(super) problem: Option<String>,
+    pub(super) is_told: bool,
+}
+
+/// What all transfers share: room for one run.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    blocks: Vec<(PacketNumber, BlockNumber)>,
+    bytes: Vec<u8>,
+}
+
+impl Transfer {
+    /// **Drain before you feed**: sends all that may leave now, run by run.
+    pub(super) async fn drain(&mut self, session: &Session, run: &mut Run, outgoing: &mut Outgoing) {
+        loop {
+            run.blocks.clear();
+            let mut words = 0;
+            while run.blocks.len() < RUN_BLOCKS {
+                let Some(out) = self.sender.poll_transmit(session.clock.now()) else { break };
+                match out.packet.body {
+                    Body::Block(block, _) => run.blocks.push((out.packet.number, block)),
+                    body => {
+                        words += 1;
+                        let envelope = self.envelope(out.packet.number);
+                        outgoing.send(self.to, &Datagram::Transfer(envelope, body, &[])).await;
+                    }
+                }
+            }
+            self.tell(session);
+            if run.blocks.is_empty() && words == 0 {
+                return;
+            }
+            if let Err(error) = self.send_blocks(run, outgoing).await {
+                self.problem.get_or_insert(error.to_string());
+                let reason = match error {
+                    ServeError::Changed | ServeError::Vanished => CloseReason::Changed,
+                    ServeError::Unknown => CloseReason::NotFound,
+                    ServeError::Unreadable(_) => CloseReason::Storage,
+                };
+                self.sender.close(session.clock.now(), reason);
+            }
+        }
+    }
+
+    /// Consecutive blocks are read at once.
+    async fn send_blocks(&mut self, run: &mut Run, outgoing: &mut Outgoing) -> Result<(), ServeError> {
+        let block = usize::from(self.layout.block());
+        let most = (RUN_BYTES / block).max(1);
+        let mut rest = run.blocks.as_slice();
+        while let Some(&(_, first)) = rest.first() {
+            let following = rest.iter().zip(first.0..).take(most).take_while(|((_, block), n)| block.0 == *n).count();
+            let (now, later) = rest.split_at(following.max(1));
+            rest = later;
+            let room = now.len() * block;
+            if run.bytes.len() < room {
+                run.bytes.resize(room, 0);
+            }
+            let read = self.source.read_run(self.layout, first, now.len() as u64, &mut run.bytes)?;
+            self.source.check_unchanged()?;
+            let bytes = run.bytes.get(..read).unwrap_or_default();
+            for (&(number, block_number), payload) in now.iter().zip(bytes.chunks(block)) {
+                let envelope = self.envelope(number);
+                outgoing.send_built(self.to, |to| wire::encode_block(to, envelope, block_number, payload)).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn envelope(&self, number: PacketNumber) -> Envelope {
+        Envelope { to: self.client, flow: self.flow, number }
+    }
+
+    /// **Deaf events**: what the machine tells goes to whoever listens.
+    fn tell(&mut self, session: &Session) {
+        while let Some(told) = self.sender.poll_event() {
+            session.recorder.tell_in(self.number, || told.event(&self.to.to_string()));
+        }
+    }
+
+    /// How long it has been running.
+    pub(super) fn elapsed(&self, now: Time) -> Duration {
+        now - self.begun
+    }
+
+    /// How it ended, in the words of a log.
+    pub(super) fn ending(&self, outcome: Outcome) -> (events::Outcome, Option<String>) {
+        let reason = self.problem.clone();
+        match outcome {
+            Outcome::Complete => (events::Outcome::Complete, None),
+            Outcome::Holes(holes) => (events::Outcome::Partial, Some(format!("{holes} blocks did not arrive"))),
+            Outcome::Failed(failure) => (events::Outcome::Failed, reason.or_else(|| Some(failure.to_string()))),
+        }
+    }
+}

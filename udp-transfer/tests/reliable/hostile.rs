@@ -1,0 +1,190 @@
+//! Peers that mean no good: the server answers nobody more than it was sent, remembers nobody it does not know, and goes
+//! on serving the others.
+
+use arq::handshake::Door;
+use arq::wire::{self, Datagram, Envelope, Handshake, Reply, Request};
+use arq::{Body, CloseReason, FileId, Flow, Open, PacketNumber, Policy, Report, SessionId};
+use labkit::Exit;
+use netsim::Random;
+
+use crate::hand::Hand;
+use crate::setup::{Running, bytes, config, folder, get, named};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_is_worth_nothing_to_others_and_one_session_to_its_owner() {
+    let root = folder();
+    let server = Running::start(root.path());
+    let (owner, thief) = (Hand::new(server.address).await, Hand::new(server.address).await);
+    let client = SessionId(42);
+    let cookie = Some(owner.cookie(client).await);
+    let hello = Datagram::Handshake(Handshake::Hello { client, datagram: 1_200, cookie });
+    thief.send(&hello).await;
+    thief.send(&Datagram::Handshake(Handshake::Hello { client, datagram: 1_300, cookie })).await;
+    thief.until_worked_off().await;
+    for _ in 0..1_000 {
+        owner.send(&hello).await;
+    }
+    owner.until_worked_off().await;
+    // From an earlier run of the server: another key.
+    let stale = Door::new([9; 32], 1_200);
+    let answer = stale.handle(
+        events::Time::from_nanos(u64::MAX / 4),
+        b"",
+        &Handshake::Hello { client, datagram: 1_200, cookie: None },
+    );
+    let arq::handshake::Answer::Send(Handshake::Retry { cookie, .. }) = answer else { panic!("{answer:?}") };
+    owner
+        .send(&Datagram::Handshake(Handshake::Hello { client: SessionId(43), datagram: 1_200, cookie: Some(cookie) }))
+        .await;
+    owner.until_worked_off().await;
+    let served = server.stop().await;
+    assert_eq!(served.sessions, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_answers_its_own_address_only() {
+    let root = folder();
+    std::fs::write(root.path().join("a"), "a").unwrap();
+    let server = Running::start(root.path());
+    let (owner, thief) = (Hand::new(server.address).await, Hand::new(server.address).await);
+    let id = owner.session(SessionId(42)).await;
+    thief.ask(id, 1, Request::List { generation: 0, from: 0 }).await;
+    thief.send(&Datagram::Leave(Envelope { to: id, flow: Flow(0), number: PacketNumber::NONE })).await;
+    thief.until_worked_off().await;
+    owner.ask(SessionId(id.0 ^ 1), 1, Request::List { generation: 0, from: 0 }).await;
+    owner.ask(id, 7, Request::List { generation: 0, from: 0 }).await;
+    let flow = owner
+        .receive(|datagram| match datagram {
+            Datagram::Reply(envelope, Reply::Page { .. } | Reply::Deny(_)) => Some(envelope.flow),
+            _ => None,
+        })
+        .await;
+    assert_eq!(flow, Flow(7), "the thief neither ended the session nor was answered in it");
+    let served = server.stop().await;
+    assert!(served.datagrams.strangers >= 3, "{:?}", served.datagrams);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_of_what_was_never_sent_end_the_transfer_and_nothing_else() {
+    let root = folder();
+    std::fs::write(root.path().join("a"), bytes(1 << 20, 1)).unwrap();
+    let server = Running::start(root.path());
+    let output = folder();
+    let honest = get(&config(server.address, named("a"), output.path())).await;
+    assert_eq!(honest.verdict().exit, Exit::Done);
+    let hand = Hand::new(server.address).await;
+    let id = hand.session(SessionId(42)).await;
+    hand.ask(id, 1, Request::Find(arq::catalogue::FileName::new("a").unwrap())).await;
+    let entry = hand
+        .receive(|datagram| match datagram {
+            Datagram::Reply(_, Reply::Found(entry)) => Some(entry),
+            _ => None,
+        })
+        .await;
+    let transfer = |flow: u32, number: u64, body: Body| {
+        Datagram::Transfer(Envelope { to: id, flow: Flow(flow), number: PacketNumber(number) }, body, &[])
+    };
+    let open = |report: Report, file: FileId, hash: [u8; 32]| {
+        Body::Open(Open { file, hash, policy: Policy::SELECTIVE_REPEAT, rate: 0, report })
+    };
+    let report = |newest: u64| Report { newest: PacketNumber(newest), credit: 4, ..Report::default() };
+    let closed = |flow: u32| {
+        let hand = &hand;
+        async move {
+            hand.receive(|datagram| match datagram {
+                Datagram::Transfer(envelope, Body::Close(reason), _) if envelope.flow == Flow(flow) => Some(reason),
+                _ => None,
+            })
+            .await
+        }
+    };
+    hand.send(&transfer(2, 1, open(report(0), entry.file, entry.hash))).await;
+    hand.send(&transfer(2, 2, Body::Report(report(1_000_000)))).await;
+    assert_eq!(closed(2).await, CloseReason::Protocol, "packets that were never sent");
+    hand.send(&transfer(3, 1, open(report(0), entry.file, [1; 32]))).await;
+    assert_eq!(closed(3).await, CloseReason::Changed, "another hash than it has");
+    hand.send(&transfer(4, 1, open(report(0), FileId(entry.file.0 ^ 1), entry.hash))).await;
+    assert_eq!(closed(4).await, CloseReason::Changed, "a file that is not on offer");
+    let beyond = Report { floor: arq::BlockNumber(u64::MAX), seen: arq::BlockNumber(u64::MAX), ..report(0) };
+    hand.send(&transfer(5, 1, open(beyond, entry.file, entry.hash))).await;
+    assert_eq!(closed(5).await, CloseReason::Protocol, "blocks behind the end");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_by_the_thousand_neither_stops_a_transfer_nor_the_server() {
+    let root = folder();
+    let original = bytes(8 << 20, 1);
+    std::fs::write(root.path().join("a"), &original).unwrap();
+    let server = Running::start(root.path());
+    let (address, output) = (server.address, folder());
+    let fetched = tokio::spawn({
+        let config = config(address, named("a"), output.path());
+        async move { get(&config).await }
+    });
+    let hand = Hand::new(address).await;
+    let mut random = Random::new(5);
+    let mut valid = Vec::new();
+    Datagram::Handshake(Handshake::Hello { client: SessionId(1), datagram: 1_200, cookie: None }).encode(&mut valid);
+    let mut sent = 0_u64;
+    while sent < 20_000 || !fetched.is_finished() {
+        let length = usize::try_from(random.below(2_000)).unwrap();
+        let garbage = match random.below(3) {
+            0 => bytes(length, random.number()),
+            1 => {
+                let mut mutated = valid.clone();
+                let at = usize::try_from(random.below(valid.len() as u64)).unwrap();
+                mutated[at] ^= 1 << random.below(8);
+                mutated
+            }
+            // Right checksum, random inside: a session that does not exist, a kind there is not.
+            _ => {
+                let mut sealed = bytes(length.max(30), random.number());
+                sealed[0] = u8::try_from(random.below(50)).unwrap();
+                wire::seal(&mut sealed, 0);
+                sealed
+            }
+        };
+        hand.socket.send_to(&garbage, address).await.unwrap();
+        sent += 1;
+        assert!(sent < 50_000_000, "the transfer never ends");
+    }
+    let report = fetched.await.unwrap();
+    assert_eq!(report.verdict().exit, Exit::Done, "{}", report.text());
+    assert!(std::fs::read(output.path().join("a")).unwrap() == original);
+    let served = server.stop().await;
+    assert!(served.datagrams.garbage > 1_000, "{:?}", served.datagrams);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_refuse_with_a_reason_and_places_that_are_left_are_free_again() {
+    let root = folder();
+    let limits = udp_transfer::reliable::Limits { per_address: 2, ..Default::default() };
+    let server = Running::start_with(root.path(), |config| udp_transfer::reliable::server::Config { limits, ..config });
+    let mut hands = Vec::new();
+    for _ in 0..3 {
+        hands.push(Hand::new(server.address).await);
+    }
+    let first = hands[0].session(SessionId(1)).await;
+    hands[1].session(SessionId(2)).await;
+    let refused = |hand: usize| {
+        let hand = &hands[hand];
+        async move {
+            let client = SessionId(9);
+            let cookie = Some(hand.cookie(client).await);
+            hand.send(&Datagram::Handshake(Handshake::Hello { client, datagram: 1_200, cookie })).await;
+            hand.receive(|datagram| match datagram {
+                Datagram::Handshake(Handshake::Refuse { .. }) => Some(true),
+                Datagram::Handshake(Handshake::Accept { .. }) => Some(false),
+                _ => None,
+            })
+            .await
+        }
+    };
+    assert!(refused(2).await);
+    hands[0].send(&Datagram::Leave(Envelope { to: first, flow: Flow(0), number: PacketNumber::NONE })).await;
+    hands[0].until_worked_off().await;
+    assert!(!refused(2).await);
+    let served = server.stop().await;
+    assert_eq!((served.sessions, served.refused), (3, 1));
+}
