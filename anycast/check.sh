@@ -1,0 +1,142 @@
+# shellcheck shell=bash disable=SC2154 # $out and the verbs used here are scripts/lab's
+# What the anycast lab must show, in containers. Sourced by `scripts/lab anycast check`.
+
+plan 32
+
+# System A's nine segments; > is towards the server. The greeting's length is put in.
+nine() { echo ">S <S. >. <P.($1) >. <F. >. >F. <."; }
+
+# conversations FILE: each TCP connection of a capture as one line, its segments in order.
+conversations() {
+    packets "$1" -tt "tcp port 5000" | awk '
+        function close_line() { if (key in told) { print substr(told[key], 2); delete told[key] } }
+        {
+            flags = $0; sub(/.*Flags \[/, "", flags); sub(/\].*/, "", flags)
+            bytes = $0; sub(/.*length /, "", bytes)
+            from = $3; to = $5; sub(/:$/, "", to)
+            if (to ~ /\.5000$/) { key = from " " to; way = ">" } else { key = to " " from; way = "<" }
+            if (flags == "S") close_line()
+            told[key] = told[key] " " way flags (bytes + 0 > 0 ? "(" bytes + 0 ")" : "")
+        }
+        END { for (key in told) print substr(told[key], 2) }'
+}
+
+# alike: equal lines as one, with how many there are.
+alike() { sort | uniq -c | sed 's/^ *//'; }
+
+# answers FILE: of a client's JSON, one line a replica: NAME ANSWERS.
+answers() { grep -o '"name":"[^"]*","address":"[^"]*","answers":[0-9]*' "$1" | sed 's/"name":"\([^"]*\)".*:/\1 /' | sort; }
+
+# greeted SERVICE: of its replicas' logs, one line a replica: NAME CONNECTIONS.
+greeted() {
+    local id
+    for id in $(ids "$1"); do
+        echo "$(docker inspect -f '{{.Config.Hostname}}' "$id") $(docker logs "$id" 2>&1 | count '^\[server\] greeted ')"
+    done | sort
+}
+
+one_name_five_replicas() {
+    start --scale server=5
+    equal "the client ends with exit code 0" "$(until_ended client 60)" 0
+    logs client >"$out/client.log"
+    equal "the name 'server' has five addresses" \
+        "$(sed -n 's/^server:5000 is //p' "$out/client.log" | tr ',' '\n' | sort -u | count .)" 5
+    equal "its three connections were answered" "$(count '^Received: Hello from ' "$out/client.log")" 3
+    equal "each replica says where it listens" "$(logs server | count '^\[server\] listening on 0\.0\.0\.0:5000$')" 5
+    local named
+    named=$(for id in $(ids server); do
+        grep -c "^Received: Hello from $(docker inspect -f '{{.Config.Hostname}}' "$id") " "$out/client.log"
+    done | awk '{sum += $1} END {print sum}') || true
+    equal "each greeting carries the host name of a replica" "$named" 3
+    equal "the client's events hold three answers" "$(events client | count '"event":"received"')" 3
+    equal "the replicas' events hold three greetings" "$(events server | count '"event":"sent"')" 3
+
+    equal "tcpdump prints 27 segments live" "$(until_log capture 'Flags \[' 27 10)" 27
+    equal "the capture holds nine segments for each connection, in system A's order" \
+        "$(conversations client.pcap | alike)" "3 $(nine 24)"
+    cp "$out/client.pcap" "$out/one-name.pcap" # the next run writes it anew
+    packets client.pcap -t | sort >"$out/client.txt"
+    packets servers.pcap -t | sort >"$out/servers.txt"
+    equal "the replicas' capture holds the same segments as the client's" \
+        "$(diff "$out/client.txt" "$out/servers.txt" | count '^[<>]') of $(count . "$out/servers.txt") differ" "0 of 27 differ"
+}
+
+a_hundred_connections() {
+    dc run --rm -T client --count 100 --seed 7 --json server:5000 >"$out/hundred.json" 2>"$out/hundred.err" || true
+    equal "a hundred connections are answered" "$(grep -o '"answered":[0-9]*,"unanswered":[0-9]*' "$out/hundred.json")" \
+        '"answered":100,"unanswered":0'
+    equal "all five replicas answer" "$(answers "$out/hundred.json" | count .)" 5
+    # The seed settles how often each of the five places in the list is picked: the least is 15 of 100.
+    at_least "none of them seldom" "$(answers "$out/hundred.json" | sort -k2n | awk 'NR == 1 {print $2}')" 10
+    greeted server >"$out/greeted.txt"
+    equal "each replica counted what the client counted" "$( (answers "$out/hundred.json"
+        sed -n 's/^Received: Hello from \([^ ]*\).*/\1 1/p' "$out/client.log") |
+        awk '{sum[$1] += $2} END {for (name in sum) print name, sum[name]}' | sort | tr '\n' ';')" \
+        "$(tr '\n' ';' <"$out/greeted.txt")"
+}
+
+# The client looked the name up before the replica died, so it meets the dead address and must go on.
+a_replica_dies() {
+    local victim client
+    : >"$out/dying.log" # it is read before its writer has begun
+    victim=$(ids server | sed -n 1p)
+    dc run --rm -T client --count 40 --interval 100ms --pick round-robin --timeout 500ms server:5000 \
+        >"$out/dying.log" 2>&1 & client=$!
+    local deadline=$((SECONDS + 30))
+    while [ "$(count '^Received:' "$out/dying.log")" -lt 10 ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.2; done
+    docker kill "$victim" >/dev/null
+    local code=0; wait "$client" || code=$?
+    equal "a replica is killed in mid-run, and the client still ends with 0" "$code" 0
+    equal "all 40 of its connections were answered" "$(count '^Received: Hello from ' "$out/dying.log")" 40
+    at_least "it met the dead replica and went on to the next, and says so" \
+        "$(sed -n 's/^\([0-9]*\) tr[yies]* failed, the first at .*/\1/p' "$out/dying.log")" 1
+    local name; name=$(docker inspect -f '{{.Config.Hostname}}' "$victim")
+    equal "the dead replica answered before that and never after" \
+        "$(sed '1,/going on to the next/d' "$out/dying.log" | count "Hello from $name ") later, $(($(count "Hello from $name " "$out/dying.log") > 0)) before" \
+        "0 later, 1 before"
+}
+
+a_clean_end() {
+    local id; id=$(ids server | sed -n 2p)
+    at_most "a replica stops within 3 s of being asked (milliseconds)" "$(milliseconds docker stop --time 10 "$id")" 3000
+    equal "it ends with exit code 0" "$(docker inspect -f '{{.State.ExitCode}}' "$id")" 0
+    equal "and with its count" "$(docker logs "$id" 2>&1 | count '^\[server\] [0-9a-f]{12} greeted [0-9]+ connections$')" 1
+    end
+    equal "down leaves no container, network or volume" "$(left_over | wc -l)" 0
+}
+
+parts_alone() {
+    start --scale server=3 server
+    equal "up --scale server=3 server starts three replicas and nothing else" "$(dc ps -q | count .) $(ids server | count .)" "3 3"
+    dc run --rm -T client >"$out/alone.log" 2>"$out/alone.err" || true
+    equal "run --rm client is answered three times" "$(count '^Received: Hello from ' "$out/alone.log")" 3
+    equal "by three candidates" "$(sed -n 's/^server:5000 is //p' "$out/alone.log" | tr ',' '\n' | count .)" 3
+    end
+    equal "down leaves nothing again" "$(left_over | wc -l)" 0
+}
+
+five_names() {
+    export COMPOSE_FILE=compose.named.yaml
+    COUNT=1 start
+    equal "system A: the client ends with exit code 0" "$(until_ended client 60)" 0
+    logs client >"$out/named.log"
+    equal "it receives one greeting of a named server" "$(count '^Received: Hello from server[1-5] ' "$out/named.log")" 1
+    until_log capture 'Flags \[' 9 10 >/dev/null
+    equal "the capture holds nine segments, 19 bytes in the fourth" "$(conversations named.pcap | alike)" "1 $(nine 19)"
+    dc run --rm -T client --count 60 --seed 7 --json server1:5000 server2:5000 server3:5000 server4:5000 server5:5000 \
+        >"$out/sixty.json" 2>"$out/sixty.err" || true
+    equal "sixty connections reach all five names" "$(answers "$out/sixty.json" | awk '{printf "%s ", $1}')" \
+        "server1 server2 server3 server4 server5 "
+    equal "the capture lost none of their segments" "$(until_log capture 'Flags \[' 549 10) $(conversations named.pcap | alike)" \
+        "549 61 $(nine 19)"
+    end
+    equal "down leaves nothing" "$(left_over | wc -l)" 0
+    unset COMPOSE_FILE
+}
+
+one_name_five_replicas
+a_hundred_connections
+a_replica_dies
+a_clean_end
+parts_alone
+five_names
