@@ -31,7 +31,10 @@
 //! let (file, hash, held) = (FileId(1), [0; 32], RangeSet::new());
 //! let mut receiver = Receiver::new(
 //!     now,
-//!     ReceiverConfig { peer, policy, layout, file, hash, rate: 0, held, credit: 64, rtt: None, listened_to: false },
+//!     ReceiverConfig {
+//!         peer, policy, layout, file, hash, held,
+//!         rate: 0, congestion: None, credit: 64, rtt: None, listened_to: false,
+//!     },
 //! );
 //! while sender.outcome().is_none() || receiver.outcome().is_none() {
 //!     while let Some(outgoing) = receiver.poll_transmit(now) {

@@ -1,5 +1,6 @@
 //! What the two ends of a transfer say to each other, as values: without ids, checksums, or a byte of the file.
 
+use crate::congestion::Choice;
 use crate::{BlockNumber, FileId, PacketNumber, Peer, Policy, Report};
 
 /// One datagram of a transfer, as the machines see it.
@@ -20,8 +21,13 @@ pub enum Body {
     Block(BlockNumber, u16),
     /// Receiver to sender: how things stand.
     Report(Report),
-    /// Sender to receiver: I will send no more. After a reliable transfer: I have heard that you have it all.
-    Done,
+    /// Sender to receiver: I will send no more.
+    Done {
+        /// How many blocks were sent again.
+        again: u64,
+        /// Whether the receiver's last word has been heard. If not, this asks for it.
+        heard: bool,
+    },
     /// Either way: it ends here, and why.
     Close(CloseReason),
 }
@@ -37,6 +43,9 @@ pub struct Open {
     pub policy: Policy,
     /// The rate asked for, in bits per second; zero leaves it to the sender.
     pub rate: u64,
+    /// The congestion control asked for; none leaves it to the sender. A window that never changes cannot be asked for:
+    /// the path between is not the receiver's alone.
+    pub congestion: Option<Choice>,
     /// How things stand.
     pub report: Report,
 }
@@ -81,7 +90,7 @@ impl Body {
             Body::Open(_) => "open",
             Body::Block(..) => "block",
             Body::Report(_) => "report",
-            Body::Done => "done",
+            Body::Done { .. } => "done",
             Body::Close(_) => "close",
         }
     }
@@ -92,7 +101,7 @@ impl Body {
         match self {
             Body::Block(block, _) => Some(block.0),
             Body::Report(report) => Some(report.floor.0),
-            Body::Open(_) | Body::Done | Body::Close(_) => None,
+            Body::Open(_) | Body::Done { .. } | Body::Close(_) => None,
         }
     }
 }

@@ -87,7 +87,7 @@ impl Receiver {
         self.teller.tell(Told::Received(wire::about(&packet.body)));
         let verdict = match packet.body {
             Body::Block(block, length) => self.on_block(now, packet.number, block, length),
-            Body::Done => self.on_done(now, packet.number),
+            Body::Done { again, heard } => self.on_done(now, packet.number, again, heard),
             Body::Close(reason) => self.on_close(now, reason),
             Body::Open(_) | Body::Report(_) => Verdict::Ignored(Why::Misplaced),
         };
@@ -162,8 +162,8 @@ impl Receiver {
         let body = if self.opened {
             Body::Report(report)
         } else {
-            let ReceiverConfig { file, hash, policy, rate, .. } = self.config;
-            Body::Open(Open { file, hash, policy, rate, report })
+            let ReceiverConfig { file, hash, policy, rate, congestion, .. } = self.config;
+            Body::Open(Open { file, hash, policy, rate, congestion, report })
         };
         Some(self.out(now, body))
     }

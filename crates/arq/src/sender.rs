@@ -118,7 +118,7 @@ impl Sender {
             Body::Open(open) => self.on_report(now, packet.number, &open.report),
             Body::Report(report) => self.on_report(now, packet.number, report),
             Body::Close(reason) => self.on_close(now, *reason),
-            Body::Block(..) | Body::Done => Verdict::Ignored(Why::Misplaced),
+            Body::Block(..) | Body::Done { .. } => Verdict::Ignored(Why::Misplaced),
         }
     }
 
@@ -221,7 +221,7 @@ impl Sender {
                 return Verdict::Ignored(Why::Ended);
             }
             Some(Outcome::Complete | Outcome::Holes(_)) => {
-                self.ending.answer(self.is_reliable());
+                self.ending.answer();
                 return Verdict::Taken;
             }
             None => {}

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use arq::congestion::Choice;
 use arq::limits::{LARGEST_DATAGRAM, SMALLEST_DATAGRAM};
 use arq::policy::Policy;
 use clap::{Args, Parser, Subcommand};
@@ -147,6 +148,10 @@ pub struct GetArgs {
     #[arg(short, long, value_name = "N[KMG]", value_parser = bitrate, env = "CASTLAB_BITRATE", hide_env_values = true)]
     pub bitrate: Option<u64>,
 
+    /// How the server shall find its window: cubic, newreno [default: the server's own]
+    #[arg(short = 'C', long, value_name = "NAME", value_parser = congestion, env = "CASTLAB_CONGESTION", hide_env_values = true)]
+    pub congestion: Option<Choice>,
+
     /// With --events: tell each packet, as ladders want it
     #[arg(long, value_parser = switch(), env = "CASTLAB_PACKETS", hide_env_values = true)]
     pub packets: bool,
@@ -221,6 +226,14 @@ impl FromStr for Length {
             (_, Ok(length @ SMALLEST_DATAGRAM..=LARGEST_DATAGRAM)) => Ok(Length::Bytes(length)),
             _ => Err(format!("auto, or from {SMALLEST_DATAGRAM} to {LARGEST_DATAGRAM} bytes")),
         }
+    }
+}
+
+/// A window that never changes is for whoever answers for the path: the server.
+fn congestion(text: &str) -> Result<Choice, String> {
+    match text.parse().map_err(|error: arq::congestion::ChoiceError| error.to_string())? {
+        Choice::Fixed { .. } => Err("a fixed window cannot be asked for: it is for the server's own -C".to_owned()),
+        choice @ (Choice::NewReno | Choice::Cubic) => Ok(choice),
     }
 }
 
@@ -362,6 +375,7 @@ impl ClientArgs {
             clients: args.parallel,
             policy,
             bitrate: args.bitrate,
+            congestion: args.congestion,
             existing: if fetch.force { part::Existing::Replace } else { part::Existing::Keep },
             show: show(&self.common),
             packets: args.packets,

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use arq::catalogue::{Entry, FileName};
+use arq::congestion::Choice;
 use arq::policy::Policy;
 use arq::wire::{Reply, Request};
 use arq::{CloseReason, NoReply};
@@ -57,6 +58,8 @@ pub struct Config {
     pub policy: Policy,
     /// The rate to ask for, in bits per second; none leaves it to the server.
     pub bitrate: Option<u64>,
+    /// The congestion control to ask for; none leaves it to the server, as a window that never changes does.
+    pub congestion: Option<Choice>,
     /// The folder files land in.
     pub output: PathBuf,
     /// What to do about files that are there already.
@@ -95,6 +98,7 @@ impl Config {
             clients: 1,
             policy: Policy::SELECTIVE_REPEAT,
             bitrate: None,
+            congestion: None,
             output: output.into(),
             existing: Existing::Keep,
             show: Show::Nothing,

@@ -70,6 +70,7 @@ impl<'a> World<'a> {
                     file: FileId(1),
                     hash: [0; 32],
                     rate: 0,
+                    congestion: None,
                     held: scenario.held.clone(),
                     credit: scenario.credit,
                     rtt: None,
@@ -215,7 +216,7 @@ impl<'a> World<'a> {
         let mut bytes = Vec::with_capacity(usize::from(self.scenario.block) + wire::BLOCK_OVERHEAD);
         match outgoing.packet.body {
             Body::Block(block, _) => wire::encode_block(&mut bytes, envelope, block, self.source.read(block)),
-            Body::Open(_) | Body::Report(_) | Body::Done | Body::Close(_) => {
+            Body::Open(_) | Body::Report(_) | Body::Done { .. } | Body::Close(_) => {
                 Datagram::Transfer(envelope, outgoing.packet.body.clone(), &[]).encode(&mut bytes);
             }
         }

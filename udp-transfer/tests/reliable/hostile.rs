@@ -85,7 +85,7 @@ async fn reports_of_what_was_never_sent_end_the_transfer_and_nothing_else() {
         Datagram::Transfer(Envelope { to: id, flow: Flow(flow), number: PacketNumber(number) }, body, &[])
     };
     let open = |report: Report, file: FileId, hash: [u8; 32]| {
-        Body::Open(Open { file, hash, policy: Policy::SELECTIVE_REPEAT, rate: 0, report })
+        Body::Open(Open { file, hash, policy: Policy::SELECTIVE_REPEAT, rate: 0, congestion: None, report })
     };
     let report = |newest: u64| Report { newest: PacketNumber(newest), credit: 4, ..Report::default() };
     let closed = |flow: u32| {

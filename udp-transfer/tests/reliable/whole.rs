@@ -48,6 +48,7 @@ async fn ten_clients_at_once_over_a_link_that_loses() {
     let original = bytes(3 << 20, 1);
     std::fs::write(root.path().join("a.bin"), &original).unwrap();
     let server = Running::start(root.path());
+    let mut sent_again = 0;
     for policy in reliable_modes() {
         let output = folder();
         let one = config(server.address, named("a.bin"), output.path());
@@ -59,8 +60,9 @@ async fn ten_clients_at_once_over_a_link_that_loses() {
             let path = output.path().join(format!("Cliente{client}-Prueba10.bin"));
             assert!(std::fs::read(path).unwrap() == original, "{policy}, client {client}");
         }
+        sent_again += report.rows.iter().map(|row| row.sent_again.unwrap()).sum::<u64>();
     }
-    server.stop().await;
+    assert_eq!(server.stop().await.sent_again, sent_again, "both sides tell the same");
 }
 
 #[tokio::test(flavor = "multi_thread")]

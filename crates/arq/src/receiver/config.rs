@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::congestion::Choice;
 use crate::{FileId, Layout, Peer, Policy, RangeSet};
 
 /// What a [`Receiver`](crate::Receiver) needs to know.
@@ -19,6 +20,8 @@ pub struct ReceiverConfig {
     pub hash: [u8; 32],
     /// The rate to ask for, in bits per second; zero leaves it to the sender.
     pub rate: u64,
+    /// The congestion control to ask for; none leaves it to the sender, as a window that never changes does.
+    pub congestion: Option<Choice>,
     /// The blocks that are here already, and right: a transfer that resumes begins with some.
     pub held: RangeSet,
     /// How many blocks may be on the way, or wait for the disk, at once.

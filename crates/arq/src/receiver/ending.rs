@@ -18,6 +18,8 @@ pub(super) struct Ending {
     unasked: u32,
     /// Raw mode: the sender is done; what is still on the way is waited for until then.
     stragglers: Option<Time>,
+    /// How many blocks the sender says it sent again.
+    sent_again: Option<u64>,
 }
 
 impl Ending {
@@ -57,8 +59,14 @@ impl Receiver {
         self.last_word(now);
     }
 
+    /// How many blocks were sent again, once the sender has said so with its `done`.
+    #[must_use]
+    pub fn sent_again(&self) -> Option<u64> {
+        self.ending.sent_again
+    }
+
     /// The sender says that it will send no more.
-    pub(super) fn on_done(&mut self, now: Time, number: PacketNumber) -> Verdict {
+    pub(super) fn on_done(&mut self, now: Time, number: PacketNumber, again: u64, heard: bool) -> Verdict {
         self.shelf.note(now, number);
         match self.outcome() {
             None if self.config.policy.is_reliable() => return Verdict::Ignored(Why::Misplaced),
@@ -66,13 +74,12 @@ impl Receiver {
                 self.heard(now);
                 self.ending.stragglers = self.ending.stragglers.or(Some(now + limits::STRAGGLERS));
             }
-            // Raw mode: it has not heard our account yet.
-            Some(Outcome::Holes(_)) => self.answer(now),
-            Some(Outcome::Complete) if !self.config.policy.is_reliable() => self.answer(now),
-            // It has heard that we have everything: nothing is left to say.
-            Some(Outcome::Complete) => self.ending.due = None,
+            // It has heard our account: nothing is left to say.
+            Some(Outcome::Complete | Outcome::Holes(_)) if heard => self.ending.due = None,
+            Some(Outcome::Complete | Outcome::Holes(_)) => self.answer(now),
             Some(Outcome::Failed(_)) => return Verdict::Ignored(Why::Ended),
         }
+        self.ending.sent_again = Some(again);
         Verdict::Taken
     }
 

@@ -27,6 +27,7 @@ impl Bench {
             file: FileId(1),
             hash: [0; 32],
             rate: 0,
+            congestion: None,
             held: set,
             credit: 100,
             rtt: None,
@@ -54,7 +55,7 @@ impl Bench {
         while let Some(outgoing) = self.receiver.poll_transmit(self.now) {
             match outgoing.packet.body {
                 Body::Report(report) | Body::Open(Open { report, .. }) => reports.push(report),
-                Body::Block(..) | Body::Done | Body::Close(_) => {}
+                Body::Block(..) | Body::Done { .. } | Body::Close(_) => {}
             }
         }
         reports
@@ -65,6 +66,10 @@ impl Bench {
         self.receiver.handle_timeout(self.now);
         Some(self.now.as_nanos() / 1_000_000)
     }
+}
+
+fn said_done(heard: bool) -> Body {
+    Body::Done { again: 7, heard }
 }
 
 #[test]
@@ -147,7 +152,7 @@ fn what_does_not_fit_the_file_is_not_stored() {
         (2, Body::Block(BlockNumber(u64::MAX), 1_000)),
         (3, Body::Block(BlockNumber(0), 999)),
         (4, Body::Report(Report::default())),
-        (5, Body::Done),
+        (5, said_done(false)),
     ] {
         assert_eq!(handle(number, body), Verdict::Ignored(Why::Misplaced));
     }
@@ -161,7 +166,7 @@ fn the_last_word_is_repeated_until_it_is_heard_but_not_for_ever() {
         assert_eq!(bench.store(0), [1]);
         assert_eq!(bench.receiver.outcome(), Some(Outcome::Complete));
         if heard {
-            let done = Packet { number: PacketNumber(9), body: Body::Done };
+            let done = Packet { number: PacketNumber(9), body: said_done(true) };
             assert_eq!(bench.receiver.handle(bench.now, SENDER, &done), Verdict::Taken);
             assert_eq!(bench.receiver.poll_timeout(), None);
         } else {
@@ -182,12 +187,20 @@ fn raw_mode_tells_its_holes_at_the_end_and_gives_signs_of_life_before() {
         assert_eq!(bench.store(block), NOTHING);
     }
     assert_eq!((bench.wait(), bench.drain().len()), (Some(1_000), 1));
-    let done = Packet { number: PacketNumber(11), body: Body::Done };
+    let done = Packet { number: PacketNumber(11), body: said_done(false) };
     assert_eq!(bench.receiver.handle(bench.now, SENDER, &done), Verdict::Taken);
     assert_eq!(bench.wait(), Some(1_200), "stragglers are waited for");
     let account = bench.drain().pop().expect("an account");
     assert_eq!((account.missing.len(), account.newest), (2, PacketNumber(11)));
     assert_eq!(bench.receiver.outcome(), Some(Outcome::Holes(3)));
+    // Asked again, it says it again; once it is heard, nothing more.
+    let mut hear = |number, heard| {
+        let done = Packet { number: PacketNumber(number), body: said_done(heard) };
+        assert_eq!(bench.receiver.handle(bench.now, SENDER, &done), Verdict::Taken);
+        (bench.drain().len(), bench.receiver.poll_timeout().is_some())
+    };
+    assert_eq!((hear(12, false), hear(13, true)), ((1, true), (0, false)));
+    assert_eq!(bench.receiver.sent_again(), Some(7));
 }
 
 #[test]
@@ -228,7 +241,7 @@ proptest::proptest! {
         for (kind, block, number, millis) in steps {
             bench.now += Duration::from_millis(millis / 10);
             let body = match kind {
-                0 => Body::Done,
+                0 => said_done(number % 2 == 0),
                 1 => Body::Report(Report::default()),
                 2 => Body::Block(BlockNumber(block), 7),
                 _ => Body::Block(BlockNumber(block), 1_000),

@@ -54,10 +54,9 @@ impl Ending {
         }
     }
 
-    /// The receiver has not heard that we have heard: one answer for each question, and smaller than it. In raw mode it
-    /// is the sender who asks, and answering an answer would never end.
-    pub(super) fn answer(&mut self, is_reliable: bool) {
-        self.word = is_reliable.then_some(Word::Done);
+    /// The receiver has not heard that we have heard: one answer for each question, and smaller than it.
+    pub(super) fn answer(&mut self) {
+        self.word = Some(Word::Done);
     }
 
     /// That we have closed is said again at the first, second, fourth, eighth … packet that comes all the same
@@ -96,7 +95,7 @@ impl Sender {
             return None;
         }
         Some(match word {
-            Word::Done => Body::Done,
+            Word::Done => Body::Done { again: self.sent_again, heard: self.outcome().is_some() },
             Word::Close(reason) => Body::Close(reason),
         })
     }
@@ -131,9 +130,9 @@ impl Sender {
         if self.is_reliable() { limits::IDLE } else { limits::RAW_IDLE }
     }
 
-    /// Everything that could be done is done. In raw mode the receiver's account was the last word.
+    /// Everything that could be done is done, and the receiver shall know that we know.
     pub(super) fn finish(&mut self, now: Time, outcome: Outcome) {
-        self.ending.word = self.is_reliable().then_some(Word::Done);
+        self.ending.word = Some(Word::Done);
         self.end(now, outcome);
     }
 
@@ -147,6 +146,7 @@ impl Sender {
     fn end(&mut self, now: Time, outcome: Outcome) {
         self.ending.outcome = Some(outcome);
         self.ending.until = Some(now + limits::LINGER);
+        self.ending.again = None;
         self.teller.tell(Told::Measured("sent_again", self.sent_again, Unit::Count));
         self.teller.tell(Told::Finished(outcome));
     }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::catalogue::{Entry, FileName};
+use crate::congestion::Choice;
 use crate::policy::Reporting;
 use crate::{BlockNumber, BlockRange, CloseReason, FileId, Open, Policy, RangeSet, Report};
 
@@ -75,13 +76,19 @@ fn handshakes() -> impl Strategy<Value = Handshake> {
     ]
 }
 
+fn controls() -> impl Strategy<Value = Option<Choice>> {
+    prop::sample::select(vec![None, Some(Choice::NewReno), Some(Choice::Cubic)])
+}
+
 fn bodies() -> impl Strategy<Value = Body> {
     prop_oneof![
-        (any::<(u64, [u8; 32], u64)>(), policies(), reports()).prop_map(|((file, hash, rate), policy, report)| {
-            Body::Open(Open { file: FileId(file), hash, policy, rate, report })
-        }),
+        (any::<(u64, [u8; 32], u64)>(), policies(), controls(), reports()).prop_map(
+            |((file, hash, rate), policy, congestion, report)| {
+                Body::Open(Open { file: FileId(file), hash, policy, rate, congestion, report })
+            }
+        ),
         reports().prop_map(Body::Report),
-        Just(Body::Done),
+        any::<(u64, bool)>().prop_map(|(again, heard)| Body::Done { again, heard }),
         reasons().prop_map(Body::Close),
     ]
 }
@@ -196,7 +203,8 @@ fn a_full_report_and_a_full_open_fit_the_smallest_datagram() {
     }
     let report = Report::of(&held, PacketNumber(1), Duration::ZERO, 1);
     assert_eq!(report.missing.len(), Report::MOST_RANGES);
-    let open = Open { file: FileId(1), hash: [0; 32], policy: Policy::RAW, rate: 0, report };
+    let open =
+        Open { file: FileId(1), hash: [0; 32], policy: Policy::RAW, rate: 0, congestion: Some(Choice::Cubic), report };
     assert!(about(&Body::Open(open)).bytes <= u64::from(crate::limits::SMALLEST_DATAGRAM));
 }
 

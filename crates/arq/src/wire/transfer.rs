@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::cursor::Reader;
 use super::{CHECKSUM, DecodeError, ENVELOPE, Envelope, begin, seal};
+use crate::congestion::Choice;
 use crate::policy::{Reporting, Resend, Window};
 use crate::told::About;
 use crate::{BlockNumber, BlockRange, Body, CloseReason, FileId, Open, PacketNumber, Policy, Report};
@@ -17,7 +18,7 @@ const CLOSE: u8 = 5;
 /// How long a datagram is before the bytes of its block begin.
 pub const BLOCK_HEAD: usize = ENVELOPE + 8;
 const REPORT_FIXED: usize = 8 + 8 + 1 + 8 + 4 + 4;
-const OPEN_FIXED: usize = 8 + 32 + POLICY + 8;
+const OPEN_FIXED: usize = 8 + 32 + POLICY + 8 + 1;
 const POLICY: usize = 1 + 4 + 4 + 4;
 
 /// Appends the head of a block's datagram: its bytes follow, and then [`seal`]. In between, a positional read can put
@@ -53,9 +54,10 @@ pub(super) fn decode<'a>(kind: u8, reader: &mut Reader<'a>) -> Result<(Body, &'a
             hash: reader.array()?,
             policy: policy(reader)?,
             rate: reader.u64()?,
+            congestion: congestion(reader)?,
             report: report(reader)?,
         }),
-        DONE => Body::Done,
+        DONE => Body::Done { again: reader.u64()?, heard: flag(reader)? },
         CLOSE => Body::Close(CloseReason::from_code(reader.u8()?).ok_or(DecodeError::BadField("reason"))?),
         _ => return Err(DecodeError::UnknownKind(kind)),
     };
@@ -70,6 +72,7 @@ pub(super) fn encode(to: &mut Vec<u8>, envelope: Envelope, body: &Body) {
             to.extend_from_slice(&open.hash);
             put_policy(to, &open.policy);
             to.extend_from_slice(&open.rate.to_be_bytes());
+            to.push(congestion_code(open.congestion));
             put_report(to, &open.report);
         }
         Body::Report(report) => {
@@ -77,7 +80,11 @@ pub(super) fn encode(to: &mut Vec<u8>, envelope: Envelope, body: &Body) {
             put_report(to, report);
         }
         Body::Block(block, _) => begin_block(to, envelope, *block),
-        Body::Done => begin(to, DONE, envelope),
+        Body::Done { again, heard } => {
+            begin(to, DONE, envelope);
+            to.extend_from_slice(&again.to_be_bytes());
+            to.push(u8::from(*heard));
+        }
         Body::Close(reason) => {
             begin(to, CLOSE, envelope);
             to.push(reason.code());
@@ -92,7 +99,7 @@ pub(crate) fn about(body: &Body) -> About {
         Body::Open(open) => OPEN_FIXED + report_length(&open.report),
         Body::Report(report) => report_length(report),
         Body::Block(_, length) => 8 + usize::from(*length),
-        Body::Done => 0,
+        Body::Done { .. } => 9,
         Body::Close(_) => 1,
     };
     About { what: body.kind(), number: body.ordinal(), bytes: (ENVELOPE + length + CHECKSUM) as u64 }
@@ -126,6 +133,32 @@ fn put_report(to: &mut Vec<u8>, report: &Report) {
     for hole in missing {
         to.extend_from_slice(&hole.start.0.to_be_bytes());
         to.extend_from_slice(&hole.end.0.to_be_bytes());
+    }
+}
+
+fn flag(reader: &mut Reader<'_>) -> Result<bool, DecodeError> {
+    match reader.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(DecodeError::BadField("flag")),
+    }
+}
+
+/// A congestion control by its number; a window that never changes has none, for nobody may ask it of another.
+fn congestion(reader: &mut Reader<'_>) -> Result<Option<Choice>, DecodeError> {
+    match reader.u8()? {
+        0 => Ok(None),
+        1 => Ok(Some(Choice::NewReno)),
+        2 => Ok(Some(Choice::Cubic)),
+        _ => Err(DecodeError::BadField("congestion control")),
+    }
+}
+
+const fn congestion_code(asked: Option<Choice>) -> u8 {
+    match asked {
+        None | Some(Choice::Fixed { .. }) => 0,
+        Some(Choice::NewReno) => 1,
+        Some(Choice::Cubic) => 2,
     }
 }
 

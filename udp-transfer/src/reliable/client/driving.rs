@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arq::handshake::{Client, Unanswered};
 use arq::wire::{self, Datagram, Envelope, Handshake};
-use arq::{BlockNumber, CloseReason, Flow, Layout, Outcome, Packet, PacketNumber, Peer, Receiver, Verdict};
+use arq::{BlockNumber, CloseReason, Flow, Layout, Outcome, Packet, Peer, Receiver, Verdict};
 use events::Time;
 use labkit::{Failure, Session};
 
@@ -46,9 +46,6 @@ pub(super) struct Driving<'a> {
     pub(super) until: Option<Time>,
     /// How many bytes are here.
     pub(super) progress: &'a AtomicU64,
-    /// The highest packet number that came, and how many blocks did.
-    pub(super) newest: PacketNumber,
-    pub(super) blocks: u64,
 }
 
 impl Driving<'_> {
@@ -169,7 +166,6 @@ impl Driving<'_> {
                 Ok(_) | Err(_) => continue,
             };
             of_ours = true;
-            self.newest = self.newest.max(number);
             match self.receiver.handle(now, PEER, &Packet { number, body }) {
                 Verdict::Store(block) if writer.takes(block) => writer.add(block, payload),
                 Verdict::Store(block) => {
@@ -179,7 +175,6 @@ impl Driving<'_> {
                 }
                 Verdict::Taken | Verdict::Ignored(_) => {}
             }
-            self.blocks += 1;
             self.drain().await;
         }
         let now = self.now();

@@ -6,10 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arq::catalogue::{Entry, FileName};
 use arq::wire::{BLOCK_OVERHEAD, Reply, Request};
-use arq::{
-    BlockNumber, CloseReason, Failure as Broken, FileId, Layout, Outcome, PacketNumber, RangeSet, Receiver,
-    ReceiverConfig,
-};
+use arq::{BlockNumber, CloseReason, Failure as Broken, FileId, Layout, Outcome, RangeSet, Receiver, ReceiverConfig};
 use events::Time;
 use labkit::{Exit, Failure, Session, text};
 
@@ -49,8 +46,8 @@ pub(super) struct Fetched {
     pub(super) fetched: u64,
     /// Bytes that were here from an earlier run.
     pub(super) resumed: u64,
-    /// About how many blocks were sent more than once.
-    pub(super) sent_again: u64,
+    /// How many blocks the server sent more than once; none where a transfer ended before it could say.
+    pub(super) sent_again: Option<u64>,
     pub(super) path: String,
 }
 
@@ -70,7 +67,7 @@ impl Fetching<'_> {
             entry: None,
             fetched: 0,
             resumed: 0,
-            sent_again: 0,
+            sent_again: Some(0),
             path: text::show(self.folder.path_of(&job.target).display().to_string().as_bytes(), 4_096),
         };
         fetched.result = match self.try_fetch(connection, job, &mut fetched).await {
@@ -166,6 +163,7 @@ impl Fetching<'_> {
             file: entry.file,
             hash: entry.hash,
             rate: self.config.bitrate.unwrap_or(0),
+            congestion: self.config.congestion,
             held,
             credit: gauge::credit(
                 connection.receive_buffer().granted,
@@ -187,8 +185,6 @@ impl Fetching<'_> {
             number: job.number,
             until: self.until,
             progress: &job.progress,
-            newest: PacketNumber::NONE,
-            blocks: 0,
         };
         let ended = driving.run().await;
         if matches!(ended, Ended::Outcome(Outcome::Complete | Outcome::Holes(_))) {
@@ -197,7 +193,9 @@ impl Fetching<'_> {
         let held = driving.receiver.held().clone();
         let new = held.len().saturating_sub(before);
         fetched.fetched += new.saturating_mul(u64::from(layout.block())).min(layout.size());
-        fetched.sent_again += sent_again(driving.newest, new);
+        let nothing_came = (new == 0).then_some(0);
+        let again = driving.receiver.sent_again().or(nothing_came);
+        fetched.sent_again = fetched.sent_again.zip(again).map(|(before, again)| before.saturating_add(again));
         (ended, held)
     }
 
@@ -289,13 +287,6 @@ fn holes(held: &RangeSet, entry: &Entry, connection: &Connection) -> Vec<Hole> {
         .collect()
 }
 
-/// About how many blocks were sent more than once: a packet number for each sending, less those that were needed. The
-/// sender leaves one number out in 500 or so, which is taken off again.
-fn sent_again(newest: PacketNumber, needed: u64) -> u64 {
-    let left_out = newest.0 / 500 + 1;
-    newest.0.saturating_sub(needed).saturating_sub(left_out)
-}
-
 fn changed(connection: &Connection, name: &FileName) -> Failure {
     let name = text::show(name.as_str().as_bytes(), 200);
     Failure::new(
@@ -348,18 +339,5 @@ async fn off_the_loop<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_that_were_left_out_are_no_repetitions() {
-        assert_eq!(sent_again(PacketNumber(100), 100), 0);
-        assert_eq!(sent_again(PacketNumber(1_002), 1_000), 0);
-        assert_eq!(sent_again(PacketNumber(1_103), 1_000), 100);
-        assert_eq!(sent_again(PacketNumber::NONE, 0), 0);
     }
 }

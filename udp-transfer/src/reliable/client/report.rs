@@ -51,8 +51,8 @@ pub struct Row {
     pub fetched: u64,
     /// Bytes that were here from an earlier run, and right.
     pub resumed: u64,
-    /// About how many blocks the server sent more than once.
-    pub sent_again: u64,
+    /// How many blocks the server sent more than once; none where the transfer ended before it could say.
+    pub sent_again: Option<u64>,
     /// How long datagrams were.
     pub datagram: u16,
     /// From which port it was asked for.
@@ -140,7 +140,7 @@ impl Row {
             hash: None,
             fetched: 0,
             resumed: 0,
-            sent_again: 0,
+            sent_again: None,
             datagram: 0,
             client_port: None,
             elapsed: Duration::ZERO,
@@ -179,7 +179,7 @@ impl Row {
             "blake3": self.hash.map(hex),
             "fetched_bytes": self.fetched,
             "resumed_bytes": self.resumed,
-            "blocks_sent_again_about": self.sent_again,
+            "blocks_sent_again": self.sent_again,
             "datagram_bytes": self.datagram,
             "client_port": self.client_port,
             "elapsed_ns": u64::try_from(self.elapsed.as_nanos()).unwrap_or(u64::MAX),
@@ -255,7 +255,7 @@ impl Report {
                 row.resumed.to_string(),
                 format!("{:.3}", row.elapsed.as_secs_f64()),
                 format!("{:.1}", megabytes_per_second(row.fetched, row.elapsed)),
-                row.sent_again.to_string(),
+                row.sent_again.map_or_else(|| "?".to_owned(), |again| again.to_string()),
                 self.mode.clone(),
                 row.ended(),
             ]);

@@ -207,11 +207,10 @@ fn ends_it(failure: &Failure) -> bool {
 fn tell(report: &Report, session: &Session) {
     for row in &report.rows {
         let peer = report.server.to_string();
-        for (name, value, unit) in [
-            ("bytes_fetched", row.fetched, Unit::Bytes),
-            ("blocks_sent_again", row.sent_again, Unit::Count),
-            ("transfer_time", u64::try_from(row.elapsed.as_nanos()).unwrap_or(u64::MAX), Unit::Nanoseconds),
-        ] {
+        let again = row.sent_again.map(|again| ("blocks_sent_again", again, Unit::Count));
+        let took = u64::try_from(row.elapsed.as_nanos()).unwrap_or(u64::MAX);
+        let figures = [("bytes_fetched", row.fetched, Unit::Bytes), ("transfer_time", took, Unit::Nanoseconds)];
+        for (name, value, unit) in figures.into_iter().chain(again) {
             session.recorder.tell_in(row.number, || Event::Measured {
                 name: name.to_owned(),
                 value,

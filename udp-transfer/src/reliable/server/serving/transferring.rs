@@ -71,7 +71,7 @@ impl Serving {
             peer: PEER,
             policy: open.policy,
             layout,
-            congestion: self.config.congestion,
+            congestion: open.congestion.unwrap_or(self.config.congestion),
             rate,
             seed: rand::random(),
             listened_to: self.config.packets,
