@@ -32,6 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
             file: FileId(1),
             hash,
             rate: 0,
+            congestion: None,
             held,
             credit: 32,
             rtt: None,

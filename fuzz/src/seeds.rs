@@ -68,6 +68,7 @@ fn datagrams() -> Vec<Datagram<'static>> {
         Datagram::Handshake(Handshake::Retry { client, cookie }),
         Datagram::Handshake(Door::accept(client, SessionId(9), 1_200)),
         Datagram::Handshake(Door::refuse(client, arq::wire::Refusal::Busy, Duration::from_secs(5))),
+        Datagram::Handshake(Handshake::Gone { session: SessionId(9) }),
         Datagram::Transfer(numbered, Body::Open(Open { file, hash, policy, rate: 0, congestion: None, report: Report::default() }), &[]),
         Datagram::Transfer(numbered, Body::Report(report), &[]),
         Datagram::Transfer(numbered, Body::Block(BlockNumber(2), 100), &[5; 100]),

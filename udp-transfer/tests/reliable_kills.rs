@@ -1,4 +1,7 @@
 //! Either side killed at random points: every file ends right, and little is sent twice. Real sockets, real disk.
+//!
+//! Between the two stands a relay that counts the bytes that pass, and holds everything up where a kill is due: so each
+//! kill meets a transfer that is under way, on any machine.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,10 +9,12 @@
 #[expect(dead_code, reason = "shared with the other tests")]
 mod setup;
 
-use std::path::Path;
+use std::net::SocketAddr;
 
 use labkit::Exit;
 use netsim::Random;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
 use udp_transfer::reliable::client::{self, Config, Report};
 use udp_transfer::reliable::server;
 
@@ -18,37 +23,81 @@ use setup::{Running, bytes, config, folder, named, session};
 /// Eight chunks and a bit.
 const SIZE: usize = (8 << 20) + 12_345;
 /// Kills of each side, in lanes that run at once.
-const LANES: u64 = 10;
-const KILLS_A_LANE: u32 = 20;
+const LANES: u64 = 20;
+const KILLS_A_LANE: u32 = 10;
 /// What may be sent twice for each kill: a chunk, and a window.
 const SENT_TWICE: u64 = 5 << 20;
-/// Slow enough to be met on the way.
+/// Bit/s: what a relay's socket takes.
 const RATE: u64 = 400_000_000;
 
-/// So many random places in the file, in order.
-fn points(random: &mut Random, count: u32) -> Vec<u64> {
-    let mut points: Vec<u64> = (0..count).map(|_| random.below(SIZE as u64)).collect();
-    points.sort_unstable();
-    points
+/// Where a kill is due: the relay stands still until it is answered.
+struct Due {
+    go_on: tokio::sync::oneshot::Sender<()>,
 }
 
-/// Lets the others work, and comes back to look again.
-async fn look_again() {
-    tokio::time::sleep(std::time::Duration::from_micros(500)).await;
+/// Passes datagrams on between one client at a time and a server.
+struct Relay {
+    address: SocketAddr,
+    due: mpsc::Receiver<Due>,
+    task: tokio::task::JoinHandle<()>,
 }
 
-fn size_of(path: &Path) -> u64 {
-    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+impl Relay {
+    /// Stands still at random places, so many of them in what `server` sends.
+    async fn start(server: SocketAddr, random: &mut Random) -> Self {
+        let mut points: Vec<u64> = (0..KILLS_A_LANE).map(|_| random.below(SIZE as u64)).collect();
+        points.sort_unstable();
+        let (front, back) = (bound().await, bound().await);
+        back.connect(server).await.unwrap();
+        let address = front.local_addr().unwrap();
+        let (told, due) = mpsc::channel(1);
+        Relay { address, due, task: tokio::spawn(pass(front, back, points, told)) }
+    }
+
+    async fn next_kill(&mut self) -> Due {
+        self.due.recv().await.unwrap()
+    }
 }
 
-/// Fetches once more; a client that was just killed may hold its lock for a moment.
+async fn bound() -> UdpSocket {
+    UdpSocket::bind("127.0.0.1:0").await.unwrap()
+}
+
+async fn pass(front: UdpSocket, back: UdpSocket, points: Vec<u64>, told: mpsc::Sender<Due>) {
+    let (mut there, mut here) = (vec![0; 65_536], vec![0; 65_536]);
+    let (mut client, mut passed) = (None, 0_u64);
+    let mut points = points.into_iter().peekable();
+    loop {
+        tokio::select! {
+            Ok((length, from)) = front.recv_from(&mut there) => {
+                client = Some(from);
+                // Nobody may listen there just now, as after any kill.
+                let _ = back.send(&there[..length]).await;
+            }
+            received = back.recv(&mut here) => {
+                let Ok(length) = received else { continue };
+                passed += length as u64;
+                while points.next_if(|&point| point < passed).is_some() {
+                    let (go_on, gone_on) = tokio::sync::oneshot::channel();
+                    told.send(Due { go_on }).await.unwrap();
+                    let _ = gone_on.await;
+                }
+                if let Some(client) = client {
+                    let _ = front.send_to(&here[..length], client).await;
+                }
+            }
+        }
+    }
+}
+
+/// Fetches once more; a client that was just killed may hold its lock until the disk has taken its last block.
 async fn once_more(config: &Config) -> Report {
     loop {
         let report = client::get(config, &session("client")).await.unwrap();
         if report.verdict().code != "PART-IN-USE" {
             return report;
         }
-        look_again().await;
+        tokio::task::yield_now().await;
     }
 }
 
@@ -57,28 +106,27 @@ async fn clients_are_killed(lane: u64) {
     let original = bytes(SIZE, lane);
     std::fs::write(root.path().join("a.bin"), &original).unwrap();
     let server = Running::start(root.path());
-    let fetched = Config { bitrate: Some(RATE), ..config(server.address, named("a.bin"), output.path()) };
-    let (part, whole) = (output.path().join("a.bin.part"), output.path().join("a.bin"));
-    let mut killed = 0_u32;
-    for point in points(&mut Random::stream(lane, 1), KILLS_A_LANE) {
+    let mut relay = Relay::start(server.address, &mut Random::stream(lane, 1)).await;
+    let fetched = Config { bitrate: Some(RATE), ..config(relay.address, named("a.bin"), output.path()) };
+    let whole = output.path().join("a.bin");
+    for _ in 0..KILLS_A_LANE {
         let running = tokio::spawn({
             let fetched = fetched.clone();
             async move { once_more(&fetched).await }
         });
-        while size_of(&part) < point && !running.is_finished() {
-            look_again().await;
-        }
-        assert!(!whole.exists() || running.is_finished(), "no final name before the end");
+        let due = relay.next_kill().await;
+        assert!(!whole.exists(), "no final name before the end");
         running.abort();
-        killed += u32::from(running.await.is_err());
+        assert!(running.await.is_err(), "lane {lane}: it had ended before it was killed");
+        due.go_on.send(()).unwrap();
     }
     let report = once_more(&fetched).await;
     assert_eq!(report.verdict().exit, Exit::Done, "lane {lane}: {}", report.text());
     assert!(std::fs::read(&whole).unwrap() == original, "lane {lane}");
-    assert!(killed * 2 > KILLS_A_LANE, "lane {lane}: only {killed} were met on the way");
     let served = server.stop().await;
-    let most = SIZE as u64 + u64::from(killed) * SENT_TWICE;
-    assert!(served.bytes <= most, "lane {lane}: {} sent after {killed} kills", served.bytes);
+    let most = SIZE as u64 + u64::from(KILLS_A_LANE) * SENT_TWICE;
+    assert!(served.bytes <= most, "lane {lane}: {} sent after {KILLS_A_LANE} kills", served.bytes);
+    relay.task.abort();
 }
 
 async fn servers_are_killed(lane: u64) {
@@ -87,33 +135,24 @@ async fn servers_are_killed(lane: u64) {
     std::fs::write(root.path().join("a.bin"), &original).unwrap();
     let mut server = Running::start(root.path());
     let address = server.address;
-    let fetched = Config { bitrate: Some(RATE), ..config(address, named("a.bin"), output.path()) };
-    let part = output.path().join("a.bin.part");
-    let running = tokio::spawn({
-        let fetched = fetched.clone();
-        async move { client::get(&fetched, &session("client")).await.unwrap() }
-    });
-    let mut kills = 0_u32;
-    for point in points(&mut Random::stream(lane, 2), KILLS_A_LANE) {
-        while size_of(&part) < point && !running.is_finished() {
-            look_again().await;
-        }
-        if running.is_finished() {
-            break;
-        }
+    let mut relay = Relay::start(address, &mut Random::stream(lane, 2)).await;
+    let fetched = Config { bitrate: Some(RATE), ..config(relay.address, named("a.bin"), output.path()) };
+    let running = tokio::spawn(async move { client::get(&fetched, &session("client")).await.unwrap() });
+    for _ in 0..KILLS_A_LANE {
+        let due = relay.next_kill().await;
         // As by SIGKILL: nobody is told.
         server.task.abort();
-        let _ = server.task.await;
-        kills += 1;
+        assert!(server.task.await.is_err(), "lane {lane}: it had ended before it was killed");
         server = Running::start_with(root.path(), |config| server::Config { bind: address, ..config });
+        due.go_on.send(()).unwrap();
     }
     let report = running.await.unwrap();
     assert_eq!(report.verdict().exit, Exit::Done, "lane {lane}: {}", report.text());
     assert!(std::fs::read(output.path().join("a.bin")).unwrap() == original, "lane {lane}");
-    assert!(kills * 2 > KILLS_A_LANE, "lane {lane}: only {kills} kills");
-    let most = SIZE as u64 + u64::from(kills) * SENT_TWICE;
-    assert!(report.rows[0].fetched <= most, "lane {lane}: {} fetched after {kills} kills", report.rows[0].fetched);
+    let most = SIZE as u64 + u64::from(KILLS_A_LANE) * SENT_TWICE;
+    assert!(report.rows[0].fetched <= most, "lane {lane}: {} fetched", report.rows[0].fetched);
     server.stop().await;
+    relay.task.abort();
 }
 
 async fn in_lanes<F: Future<Output = ()> + Send + 'static>(lane: fn(u64) -> F) {

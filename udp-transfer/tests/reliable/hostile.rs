@@ -65,6 +65,29 @@ async fn a_session_answers_its_own_address_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_speaks_of_a_session_that_is_no_more_is_told_so_with_fewer_bytes_and_a_leaver_is_not() {
+    let root = folder();
+    let server = Running::start(root.path());
+    let hand = Hand::new(server.address).await;
+    hand.until_worked_off().await;
+    let (gone, other) = (SessionId(7), SessionId(8));
+    let envelope = |to| Envelope { to, flow: Flow(1), number: PacketNumber(1) };
+    hand.send(&Datagram::Leave(envelope(gone))).await;
+    let shortest = hand.send(&Datagram::Transfer(envelope(other), Body::Done { again: 0, heard: true }, &[])).await;
+    let told = hand
+        .receive(|datagram| match datagram {
+            Datagram::Handshake(handshake) => Some(handshake),
+            _ => None,
+        })
+        .await;
+    assert_eq!(told, Handshake::Gone { session: other }, "nothing was said to the leaver");
+    let mut answer = Vec::new();
+    Datagram::Handshake(told).encode(&mut answer);
+    assert!(answer.len() < shortest);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn reports_of_what_was_never_sent_end_the_transfer_and_nothing_else() {
     let root = folder();
     std::fs::write(root.path().join("a"), bytes(1 << 20, 1)).unwrap();

@@ -125,8 +125,11 @@ impl Client {
                 let retry_after = Duration::from_secs(u64::from(retry_after));
                 self.outcome = Some(Err(Unanswered::Refused { reason, retry_after }));
             }
-            Handshake::Hello { .. } | Handshake::Retry { .. } | Handshake::Accept { .. } | Handshake::Refuse { .. } => {
-            }
+            Handshake::Hello { .. }
+            | Handshake::Retry { .. }
+            | Handshake::Accept { .. }
+            | Handshake::Refuse { .. }
+            | Handshake::Gone { .. } => {}
         }
     }
 

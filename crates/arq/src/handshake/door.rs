@@ -190,6 +190,7 @@ mod tests {
             Handshake::Retry { client: CLIENT, cookie },
             Door::accept(CLIENT, SessionId(9), 1_200),
             Door::refuse(CLIENT, Refusal::Busy, Duration::from_secs(5)),
+            Handshake::Gone { session: CLIENT },
         ];
         for answer in answers {
             assert_eq!(door.handle(at(1), ADDRESS, &answer), Answer::Ignore);

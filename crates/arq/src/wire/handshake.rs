@@ -46,6 +46,13 @@ pub enum Handshake {
         /// After how many seconds asking again makes sense; zero if it never does.
         retry_after: u16,
     },
+    /// Server to client: what you sent is of no session I know. A restarted server says so, and its clients ask for a new
+    /// one at once instead of after a silence. Shorter than anything it answers, and it ends nothing by itself: forged,
+    /// it costs one hello.
+    Gone {
+        /// The server's id in that session, which nobody but the two and those between have seen.
+        session: SessionId,
+    },
 }
 
 /// A server's signature under "this address asked me for this, then". The server keeps nothing.
@@ -73,6 +80,7 @@ const HELLO: u8 = 1;
 const RETRY: u8 = 2;
 const ACCEPT: u8 = 3;
 const REFUSE: u8 = 4;
+const GONE: u8 = 5;
 
 impl Handshake {
     pub(super) fn decode(reader: &mut Reader<'_>, length: usize) -> Result<Self, DecodeError> {
@@ -105,6 +113,7 @@ impl Handshake {
                 let reason = reason.ok_or(DecodeError::BadField("reason"))?;
                 Ok(Handshake::Refuse { client, reason, retry_after: reader.u16()? })
             }
+            GONE => Ok(Handshake::Gone { session: client }),
             _ => Err(DecodeError::UnknownKind(kind)),
         }
     }
@@ -142,6 +151,7 @@ impl Handshake {
                 to.push(*reason as u8);
                 to.extend_from_slice(&retry_after.to_be_bytes());
             }
+            Handshake::Gone { session } => begin(GONE, session),
         }
     }
 
@@ -153,6 +163,7 @@ impl Handshake {
             Handshake::Retry { .. } => "retry",
             Handshake::Accept { .. } => "accept",
             Handshake::Refuse { .. } => "refuse",
+            Handshake::Gone { .. } => "gone",
         }
     }
 }

@@ -68,6 +68,7 @@ fn handshakes() -> impl Strategy<Value = Handshake> {
             server,
             datagram
         }),
+        id.clone().prop_map(|session| Handshake::Gone { session }),
         (id, refusal, any::<u16>()).prop_map(|(client, reason, retry_after)| Handshake::Refuse {
             client,
             reason,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use arq::handshake::{Client, ClientConfig, Session as Agreed, Unanswered};
-use arq::wire::{self, Datagram, Envelope, Refusal, Reply, Request};
+use arq::wire::{self, Datagram, Envelope, Handshake, Refusal, Reply, Request};
 use arq::{Ask, CloseReason, Flow, NoReply, PacketNumber, SessionId};
 use events::Event;
 use labkit::socket::Buffer;
@@ -123,15 +123,20 @@ impl Connection {
             if self.port.wait(until).await.is_err() {
                 return Err(NoReply::Silence);
             }
+            let now = self.clock.now();
             while let Some(datagram) = self.port.poll() {
-                if let Ok(Datagram::Reply(envelope, reply)) = wire::decode(datagram)
-                    && envelope.to == self.agreed.client
-                    && envelope.flow == flow
-                {
-                    ask.handle(reply);
+                match wire::decode(datagram) {
+                    Ok(Datagram::Reply(envelope, reply))
+                        if envelope.to == self.agreed.client && envelope.flow == flow =>
+                    {
+                        ask.handle(reply);
+                    }
+                    Ok(Datagram::Handshake(Handshake::Gone { session })) if session == self.agreed.server => {
+                        renew_at = now;
+                    }
+                    Ok(_) | Err(_) => {}
                 }
             }
-            let now = self.clock.now();
             if renew_at <= now {
                 self.renew().await.map_err(|_| NoReply::Silence)?;
                 flow = self.new_flow();
@@ -148,6 +153,11 @@ impl Connection {
         let agreed = shake_hands(&mut self.port, &lengths, false, &mut self.buffer, self.clock).await?;
         self.replace(agreed).await;
         Ok(())
+    }
+
+    /// Whether the server says that it does not know this session.
+    pub(super) fn is_gone(&self, handshake: &Handshake) -> bool {
+        matches!(handshake, Handshake::Gone { session } if *session == self.agreed.server)
     }
 
     /// Goes on in another session, and leaves this one in case the server still knows it.

@@ -46,6 +46,8 @@ pub(super) struct Driving<'a> {
     pub(super) until: Option<Time>,
     /// How many bytes are here.
     pub(super) progress: &'a AtomicU64,
+    /// The server says that it does not know this session.
+    pub(super) is_forgotten: bool,
 }
 
 impl Driving<'_> {
@@ -69,7 +71,9 @@ impl Driving<'_> {
                 return Ended::Late;
             }
             // The server may have been restarted: while this session is waited for, another one is asked for.
-            if reviving.is_none() && (now - heard >= QUIET || self.connection.port.refusals() > refusals) {
+            if reviving.is_none()
+                && (now - heard >= QUIET || self.is_forgotten || self.connection.port.refusals() > refusals)
+            {
                 refusals = self.connection.port.refusals();
                 reviving = Some(new_handshake(&[self.connection.agreed.datagram], now));
             }
@@ -85,7 +89,7 @@ impl Driving<'_> {
                 self.drain().await;
             }
             match self.take_batch(&mut writer, &mut reviving).await {
-                Ok(true) => (heard, reviving) = (self.now(), None),
+                Ok(true) => (heard, reviving, self.is_forgotten) = (self.now(), None, false),
                 Ok(false) => {}
                 Err(failure) => {
                     self.close(CloseReason::Storage).await;
@@ -101,7 +105,7 @@ impl Driving<'_> {
                 }
                 // It is on its way back, or full; the machine's own patience says when to give up.
                 Some(Err(Unanswered::Refused { .. } | Unanswered::Silence(_))) => {
-                    (reviving, heard) = (None, self.now());
+                    (reviving, heard, self.is_forgotten) = (None, self.now(), false);
                 }
                 None => {}
             }
@@ -112,7 +116,7 @@ impl Driving<'_> {
     pub(super) async fn say_goodbye(&mut self) {
         loop {
             self.drain().await;
-            let Some(due) = self.receiver.poll_timeout() else { return };
+            let Some(due) = self.receiver.poll_timeout().filter(|_| !self.is_forgotten) else { return };
             let waited = tokio::select! {
                 waited = self.connection.port.wait(Some(due)) => waited,
                 () = self.session.shutdown.requested() => return,
@@ -159,6 +163,7 @@ impl Driving<'_> {
                     (envelope.number, body, payload)
                 }
                 Ok(Datagram::Handshake(handshake)) => {
+                    self.is_forgotten |= self.connection.is_gone(&handshake);
                     revive(reviving, now, &handshake);
                     continue;
                 }

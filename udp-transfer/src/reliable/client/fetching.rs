@@ -185,6 +185,7 @@ impl Fetching<'_> {
             number: job.number,
             until: self.until,
             progress: &job.progress,
+            is_forgotten: false,
         };
         let ended = driving.run().await;
         if matches!(ended, Ended::Outcome(Outcome::Complete | Outcome::Holes(_))) {

@@ -190,16 +190,14 @@ impl Serving {
                     self.on_handshake(now, bytes.len(), from, &handshake).await;
                 }
             }
-            Ok(Datagram::Transfer(envelope, body, _)) => {
-                if self.is_of_session(now, envelope, from) {
-                    self.on_packet(now, envelope, body).await;
-                }
-            }
-            Ok(Datagram::Request(envelope, request)) => {
-                if self.is_of_session(now, envelope, from) {
-                    self.on_request(now, envelope, &request).await;
-                }
-            }
+            Ok(Datagram::Transfer(envelope, body, _)) => match self.is_of_session(now, envelope, from) {
+                true => self.on_packet(now, envelope, body).await,
+                false => self.say_gone(bytes.len(), from, envelope.to).await,
+            },
+            Ok(Datagram::Request(envelope, request)) => match self.is_of_session(now, envelope, from) {
+                true => self.on_request(now, envelope, &request).await,
+                false => self.say_gone(bytes.len(), from, envelope.to).await,
+            },
             Ok(Datagram::Leave(envelope)) => {
                 if self.is_of_session(now, envelope, from) {
                     self.end_session(now, envelope.to);

@@ -9,6 +9,7 @@ use events::{Cause, Event, Time};
 use labkit::text;
 
 use super::{BACK_SOON, Due, Serving, Stage};
+use crate::classic::command::may_be_answered;
 use crate::reliable::server::sessions::{self, ACCEPT_AGAIN};
 
 impl Serving {
@@ -49,6 +50,13 @@ impl Serving {
                 };
                 self.outgoing.send(from, &Datagram::Handshake(answer)).await;
             }
+        }
+    }
+
+    /// Whoever speaks of a session that is no more, as after a restart, is told so. Of one that is another address's, not.
+    pub(super) async fn say_gone(&mut self, length: usize, from: SocketAddr, session: SessionId) {
+        if !self.sessions.contains_key(&session) && may_be_answered(from, self.local.port()) {
+            self.answer_unproven(length, from, wire::Handshake::Gone { session }).await;
         }
     }
 
