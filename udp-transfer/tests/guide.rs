@@ -82,6 +82,47 @@ fn a_server_that_takes_its_time_is_received_whole_as_the_guide_shows() {
     assert_eq!(words(&printed), words(shown("The same with a server that takes its time")));
 }
 
+/// All fenced blocks.
+fn blocks() -> impl Iterator<Item = &'static str> {
+    GUIDE.split("```text\n").skip(1).map(|rest| rest.split_once("\n```").unwrap().0)
+}
+
+#[test]
+fn a_file_comes_whole_over_a_network_that_loses_as_the_guide_shows() {
+    let server = Server::start(&[]);
+    let output = tempfile::tempdir().unwrap();
+    let got = Command::new(env!("CARGO_BIN_EXE_udp-transfer-client"))
+        .current_dir(output.path())
+        .args(["-s", &server.address, "get", "video.mp4", "--impair", "loss=2%", "--seed", "7", "-o", "whole"])
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(got.stdout).unwrap();
+    assert_eq!(
+        words(&comparable(&printed)),
+        words(&comparable(shown("udp-transfer-client --server 127.0.0.1 get video.mp4 --impair")))
+    );
+}
+
+/// Without the hash, which is that of another file, and the advice of a machine whose limits are others.
+fn comparable(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.ends_with("  whole/video.mp4"));
+    lines.map(|line| line.split("; more with:").next().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_ladders_and_the_table_are_those_the_machines_are_held_to() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ladders");
+    let drawn: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let ladders: Vec<&str> = blocks().filter(|block| block.lines().next().unwrap().contains(" blocks | ")).collect();
+    assert!(ladders.len() >= 6, "{} ladders", ladders.len());
+    for ladder in ladders {
+        assert!(drawn.iter().any(|text| text.trim_end() == ladder), "no file in tests/ladders has\n{ladder}");
+    }
+    let table = include_str!("tables/mode-loss.txt").trim_end();
+    assert!(blocks().any(|block| block == table), "the table is not tests/tables/mode-loss.txt");
+}
+
 #[test]
 fn the_guide_knows_every_code_a_run_can_end_with() {
     for code in [
