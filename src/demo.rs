@@ -1,9 +1,11 @@
 //! A short version of every lab, on loopback, with real sockets and files: told in plain words, and checked.
 
 mod anycast;
+mod files;
 mod multicast;
 mod stage;
 mod transfer;
+mod whole;
 
 use std::time::Duration;
 
@@ -59,7 +61,9 @@ pub async fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
 async fn play(stage: &mut Stage, args: &Args) -> Result<(), Failure> {
     anycast::play(stage, args.seed).await?;
     multicast::play(stage, args.seed).await?;
-    transfer::play(stage, args.seed).await
+    let files = files::Files::make(args.seed).await?;
+    transfer::play(stage, &files).await?;
+    whole::play(stage, &files, args.seed).await
 }
 
 /// Tells that an act begins, to people and in the events.

@@ -1,7 +1,7 @@
 //! Act 3: a file to three clients over bare datagrams, and every byte that did not come, counted.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,19 +9,16 @@ use std::time::Duration;
 use labkit::target::{Family, Target};
 use labkit::units::show_bytes;
 use labkit::{Failure, Session};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use tokio::task::{JoinHandle, spawn_blocking};
 use udp_transfer::FileName;
 use udp_transfer::classic::client::{self, Asking, Options};
 use udp_transfer::classic::server::{self, Served, Server};
 use udp_transfer::report::Report;
 
+use super::files::Files;
 use super::stage::Stage;
 
 const CLIENTS: u16 = 3;
-const FILE: &str = "video.bin";
-const SIZE: usize = 16 << 20;
 
 /// What fits into one datagram: the unit in which raw UDP loses.
 const DATAGRAM: usize = 65_507;
@@ -35,15 +32,10 @@ const RATE: Option<NonZeroU64> = NonZeroU64::new(1_000_000_000);
 /// How long nothing may come before a transfer counts as over: the protocol has no end mark.
 const SILENCE: Duration = Duration::from_millis(700);
 
-pub(super) async fn play(stage: &mut Stage, seed: u64) -> Result<(), Failure> {
+pub(super) async fn play(stage: &mut Stage, files: &Files) -> Result<(), Failure> {
     super::begin(stage, 3, "udp-transfer", "File transfer: what raw UDP loses");
     let session = stage.session().clone();
-    let folder = tempfile::tempdir().map_err(|error| Failure::io("make", "a temporary folder", &error))?;
-    let (offered, fetched) = (folder.path().join("offered"), folder.path().join("fetched"));
-    let original = offered.join(FILE);
-    make_file(original.clone(), seed).await?;
-
-    let size = SIZE as u64;
+    let size = Files::SIZE;
     stage.say(&format!(
         "A server offers a file of {}. {CLIENTS} clients fetch it at once, each at the pace of a gigabit link, as\n\
          bare datagrams: no numbers, no acknowledgements, no end. Each has the receive buffer that Linux\n\
@@ -51,8 +43,8 @@ pub(super) async fn play(stage: &mut Stage, seed: u64) -> Result<(), Failure> {
         show_bytes(size),
         show_bytes(RECEIVE_BUFFER as u64)
     ));
-    let server = Running::start(&offered, &session)?;
-    let report = fetch(&server, &fetched, &session).await?;
+    let server = Running::start(&files.offered(), &session)?;
+    let report = fetch(&server, &files.fetched("bare"), &session).await?;
     let served = server.stop().await?;
     stage.say(&report.table());
 
@@ -67,7 +59,7 @@ pub(super) async fn play(stage: &mut Stage, seed: u64) -> Result<(), Failure> {
     let (received, lost) = (report.bytes(), report.lost().unwrap_or(0));
     let added_up = received + lost == all && all_on_disk(&report)? == received;
     stage.expect(added_up, format!("{received} bytes came, {lost} did not, and together that is {all}"));
-    let intact = pieces_are_intact(original, &report).await?;
+    let intact = pieces_are_intact(files.original(), &report).await?;
     stage.expect(
         intact,
         "what came is right and in order; whole datagrams are missing, and nothing in the files says where",
@@ -109,27 +101,11 @@ async fn fetch(server: &Running, output: &Path, session: &Session) -> Result<Rep
     let asking = Asking { server: server.target.clone(), family: Family::Any, deadline: Duration::from_secs(3) };
     let options =
         Options { output: output.to_owned(), silence: SILENCE, receive_buffer: RECEIVE_BUFFER, ..Options::default() };
-    let file = FileName::parse(FILE).expect("a plain name");
+    let file = FileName::parse(Files::NAME).expect("a plain name");
     let config = client::Config { asking, file, clients: CLIENTS, options };
     let session = session.inner("udp-transfer-client", "client");
     session.tell_started(None, None);
     client::get(&config, &session).await
-}
-
-/// Writes a file of random bytes, the same for the same seed.
-async fn make_file(path: PathBuf, seed: u64) -> Result<(), Failure> {
-    let write = move || -> Result<(), Failure> {
-        let failed = |error: io::Error| Failure::io("write", path.display(), &error);
-        std::fs::create_dir_all(path.parent().expect("a file is in a folder")).map_err(failed)?;
-        let (mut file, mut random) = (File::create(&path).map_err(failed)?, StdRng::seed_from_u64(seed));
-        let mut piece = vec![0; 1 << 20];
-        for _ in 0..SIZE / piece.len() {
-            random.fill_bytes(&mut piece);
-            file.write_all(&piece).map_err(failed)?;
-        }
-        Ok(())
-    };
-    spawn_blocking(write).await.expect("writing a file does not panic")
 }
 
 fn all_on_disk(report: &Report) -> Result<u64, Failure> {
