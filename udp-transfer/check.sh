@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # $out and the verbs used here are scripts/lab's
 # What the file transfer lab must show, in containers. Sourced by `scripts/lab udp-transfer check`.
 
-plan 30
+plan 37
 
 size=$((4 * 1024 * 1024)) # of sample.bin
 export SIZE=4M CASTLAB_SILENCE=2s
@@ -59,9 +59,10 @@ one_client_gently() {
     unset CASTLAB_BITRATE
 }
 
-# As fast as it goes, into buffers that hold little: raw UDP loses, and every loss has its place in the books.
+# As fast as it goes, into buffers that hold little, on a machine that is slow: raw UDP loses, and every loss has its place
+# in the books. A tenth of a processor makes sure of it: a client that has used its share sleeps while the server goes on.
 five_clients_greedily() {
-    export CLIENTS=5 CASTLAB_RCVBUF=64KiB
+    export CLIENTS=5 CASTLAB_RCVBUF=64KiB CLIENT_CPUS=0.1
     run greedily
     stop_server greedily
     local client=$out/greedily.client.jsonl server=$out/greedily.server.jsonl
@@ -78,7 +79,7 @@ five_clients_greedily() {
     equal "five rows and their sum are in the table" "$(count '^[│ ]+([1-5] +(yes|in part|no) |all +[0-5]/5 )' "$out/greedily.log")" 6
     equal "the verdict names the cause" "$(grep -oE '^\[UDP-RCVBUF\] raw UDP lost [0-9]+ bytes' "$out/greedily.log" | awk '{print $5}')" "$(total bytes_lost "$client")"
     end
-    unset CASTLAB_RCVBUF
+    unset CASTLAB_RCVBUF CLIENT_CPUS
 }
 
 ten_clients() {
@@ -89,6 +90,61 @@ ten_clients() {
     equal "each from a client port of its own, ten in all" \
         "$(sed -nE 's/^[│ ]+([0-9]+) +yes .* ([0-9]+) +6969[│ ]*$/\2/p' "$out/ten.log" | sort -u | count .)" 10
     equal "the capture holds ten times the file" "$(delivered "$out/ten.packets")" $((10 * size))
+}
+
+# The same server, the same network, the reliable modes, and clients that spoil their own datagrams.
+whole() {
+    local mode code codes=''
+    for mode in stop-and-wait go-back-n:64 selective-repeat; do
+        code=0
+        dc run --rm -T client get sample.bin --mode "$mode" --parallel 10 --impair loss=2% --seed 7 --output /downloads \
+            >"$out/whole-${mode%:*}.log" 2>"$out/whole-${mode%:*}.err" || code=$?
+        codes+="$mode $code;"
+    done
+    equal "ten clients that lose 2 % both ways end with exit code 0 in every reliable mode" "$codes" \
+        "stop-and-wait 0;go-back-n:64 0;selective-repeat 0;"
+    # As b3sum prints them: ten lines, one hash.
+    equal "each of them has the same file ten times" \
+        "$(cat "$out"/whole-*.log | sed -nE 's/^([0-9a-f]{64})  .*/\1/p' | sort | uniq -c | awk '{printf "%s ", $1}')" "30 "
+    at_least "what was lost was sent again" "$(count 'on purpose .* [1-9][0-9]* dropped' "$out/whole-selective-repeat.log")" 1
+}
+
+# part_of CONTAINER: bytes of its unfinished file.
+part_of() { docker exec "$1" stat -c %s /downloads/sample.bin.part 2>>"$out/part.err" || echo 0; }
+
+# until_part CONTAINER BYTES: waits until so much has come, or it has ended.
+until_part() {
+    while [ "$(docker inspect -f '{{.State.Running}}' "$1")" = true ] && [ "$(part_of "$1")" -lt "$2" ]; do sleep 0.1; done
+}
+
+# Two clients are killed on their way, one of them twice, and started again: a container that is started again has its disk.
+killed() {
+    local client clients=("$COMPOSE_PROJECT_NAME-killed1" "$COMPOSE_PROJECT_NAME-killed2") codes='' parts='' hashes=''
+    for client in "${clients[@]}"; do
+        dc run -d --name "$client" client get sample.bin --mode selective-repeat --bitrate 8M --impair loss=2% --output /downloads \
+            >>"$out/up.log" 2>&1
+    done
+    for client in "${clients[@]}" "${clients[0]}"; do
+        until_part "$client" 1500000
+        docker kill --signal KILL "$client" >>"$out/up.log" 2>&1 || true
+        codes+="$(docker wait "$client") "
+        parts+="$(docker cp "$client:/downloads" - | tar -t | grep -c 'sample.bin$' || true) "
+        docker start "$client" >>"$out/up.log" 2>&1
+    done
+    equal "clients killed mid-way end with exit code 137, as by kill -9" "$codes" "137 137 137 "
+    equal "and leave no file that looks whole" "$parts" "0 0 0 "
+    codes=''
+    for client in "${clients[@]}"; do
+        codes+="$(timeout 60 docker wait "$client") "
+        docker logs "$client" >"$out/${client##*-}.log" 2>&1
+        hashes+="$(docker cp "$client:/downloads/sample.bin" - | tar -xO | sha256sum)"
+    done
+    # Its row is: file, bytes, resumed, …
+    equal "started again, both go on from what they have" \
+        "$codes$(sed 's/│//g' "$out/killed1.log" "$out/killed2.log" | awk '/sample\.bin .* verified/ && $3 >= 1048576 {n++} END {print n + 0}')" "0 0 2"
+    equal "and their files are the server's, byte for byte" "$hashes" \
+        "$(docker cp "$(ids server):/files/sample.bin" - | tar -xO | sha256sum)$(docker cp "$(ids server):/files/sample.bin" - | tar -xO | sha256sum)"
+    docker rm -f -v "${clients[@]}" >>"$out/down.log" 2>&1 || true
 }
 
 by_hand() {
@@ -115,4 +171,6 @@ by_hand() {
 one_client_gently
 five_clients_greedily
 ten_clients
+whole
+killed
 by_hand
