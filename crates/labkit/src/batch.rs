@@ -2,7 +2,8 @@
 //!
 //! Out, datagrams of one size leave as one super-packet that the kernel cuts (UDP segmentation offload, Linux 4.18), or
 //! one by one where it cannot. In, one call takes what has come (`recvmmsg`); each datagram stays one datagram to the
-//! kernel's counters, so what it drops is counted to the message.
+//! kernel's counters, so what it drops is counted to the message. Who needs speed more than that count lets the kernel
+//! gather datagrams again ([`gather`], UDP generic receive offload, Linux 5.0).
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
@@ -76,6 +77,15 @@ pub fn count_drops(socket: &impl std::os::fd::AsFd) -> io::Result<()> {
     Ok(setsockopt(socket, sockopt::RxqOvfl, &1)?)
 }
 
+/// Lets the kernel hand over datagrams that came one behind the other, of one size and from one sender, as one. Then
+/// [`Incoming::gathered`] is the room they need.
+///
+/// # Errors
+/// When the system cannot: then each comes by itself, and nothing else changes.
+pub fn gather(socket: &impl std::os::fd::AsFd) -> io::Result<()> {
+    Ok(setsockopt(socket, sockopt::UdpGroSegment, &true)?)
+}
+
 /// Room for what one call takes in.
 #[derive(Debug)]
 pub struct Incoming {
@@ -85,9 +95,13 @@ pub struct Incoming {
     dropped: u32,
 }
 
+/// How many gathered datagrams one call takes in: 512 KiB of them.
+const GATHERED: usize = 8;
+
 /// What is known of a datagram beside its bytes.
 #[derive(Clone, Copy, Debug)]
 struct Header {
+    start: usize,
     length: usize,
     from: SocketAddr,
 }
@@ -96,7 +110,17 @@ impl Incoming {
     /// Room for datagrams of up to `each` bytes; longer ones are cut.
     #[must_use]
     pub fn new(each: usize) -> Self {
-        Incoming { room: vec![0; each * INCOMING], each, headers: Vec::with_capacity(INCOMING), dropped: 0 }
+        Incoming::of(each, INCOMING)
+    }
+
+    /// Room for datagrams that the kernel may have gathered.
+    #[must_use]
+    pub fn gathered() -> Self {
+        Incoming::of(1 << 16, GATHERED)
+    }
+
+    fn of(each: usize, count: usize) -> Self {
+        Incoming { room: vec![0; each * count], each, headers: Vec::with_capacity(INCOMING), dropped: 0 }
     }
 
     /// Takes in what has come, up to a batch of it. Does not wait.
@@ -108,26 +132,45 @@ impl Incoming {
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
             self.room.chunks_mut(self.each.max(1)).map(|chunk| [IoSliceMut::new(chunk)]).collect();
         // Anew each time: the kernel writes lengths into the headers that the next call would take for limits.
-        let mut headers = MultiHeaders::preallocate(slices.len(), Some(nix::cmsg_space!(u32)));
+        let mut headers = MultiHeaders::preallocate(slices.len(), Some(nix::cmsg_space!(u32, i32)));
         let received = recvmmsg(socket.as_raw_fd(), &mut headers, &mut slices, MsgFlags::MSG_DONTWAIT, None)?;
-        for message in received {
-            let dropped = message.cmsgs().into_iter().flatten().find_map(|control| match control {
-                ControlMessageOwned::RxqOvfl(count) => Some(count),
-                _ => None,
-            });
-            self.dropped = dropped.unwrap_or(self.dropped);
+        for (which, message) in received.enumerate() {
+            let mut size = message.bytes;
+            for control in message.cmsgs().into_iter().flatten() {
+                match control {
+                    ControlMessageOwned::RxqOvfl(count) => self.dropped = count,
+                    // How long each of the gathered ones is; the last may be shorter.
+                    ControlMessageOwned::UdpGroSegments(each) => size = usize::try_from(each).unwrap_or(size).max(1),
+                    _ => {}
+                }
+            }
             let from = message.address.as_ref().and_then(address).unwrap_or_else(|| (IpAddr::from([0; 4]), 0).into());
-            self.headers.push(Header { length: message.bytes, from });
+            let (start, end) = (which * self.each, which * self.each + message.bytes);
+            let mut next = start;
+            loop {
+                let length = size.min(end - next);
+                self.headers.push(Header { start: next, length, from });
+                next += length;
+                // An empty datagram is one too.
+                if next >= end {
+                    break;
+                }
+            }
         }
         Ok(self.headers.len())
     }
 
     /// What the last call took in, in order of arrival.
     pub fn datagrams(&self) -> impl Iterator<Item = (&[u8], SocketAddr)> {
-        self.room
-            .chunks(self.each.max(1))
-            .zip(&self.headers)
-            .map(|(bytes, header)| (bytes.get(..header.length).unwrap_or(bytes), header.from))
+        self.headers.iter().map(|header| {
+            (self.room.get(header.start..header.start + header.length).unwrap_or_default(), header.from)
+        })
+    }
+
+    /// One of what the last call took in, counted from 0 in order of arrival.
+    pub fn datagram(&mut self, which: usize) -> Option<(&mut [u8], SocketAddr)> {
+        let header = self.headers.get(which)?;
+        self.room.get_mut(header.start..header.start + header.length).map(|bytes| (bytes, header.from))
     }
 
     /// How many datagrams the socket had dropped, since it was opened, when the newest one taken in came; counts to 2³²
@@ -192,6 +235,24 @@ mod tests {
             assert_eq!(taken, [&bytes[..100], &bytes[100..200], &bytes[200..], b""]);
             assert_eq!(incoming.receive(&receiver).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         }
+    }
+
+    #[test]
+    fn what_the_kernel_gathered_is_the_datagrams_it_was() {
+        let (sender, receiver, to) = pair();
+        gather(&receiver).unwrap();
+        let (mut incoming, mut can_cut) = (Incoming::gathered(), true);
+        let bytes: Vec<u8> = (0..=250).cycle().take(40 * 1_000 + 7).collect();
+        send(&sender, to, &bytes, 1_000, &mut can_cut).unwrap();
+        send(&sender, to, b"", 1, &mut can_cut).unwrap();
+        let mut taken: Vec<Vec<u8>> = Vec::new();
+        while taken.len() < 42 {
+            let count = incoming.receive(&receiver).unwrap();
+            taken.extend((0..count).map(|which| incoming.datagram(which).unwrap().0.to_vec()));
+            assert!(incoming.datagram(count).is_none());
+        }
+        assert_eq!(taken.concat(), bytes);
+        assert_eq!(taken.iter().map(Vec::len).collect::<Vec<_>>(), [vec![1_000; 40], vec![7, 0]].concat());
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arq::wire::Datagram;
+use labkit::batch;
 use nix::errno::Errno;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 /// How long a full socket is waited for. Longer, and one dead interface would hold up everybody.
@@ -44,12 +46,48 @@ impl Outgoing {
         build(&mut self.datagram);
         match hand_over(&self.socket, &self.datagram, Some(to)).await {
             Ok(()) => self.sent += 1,
-            Err(error) => {
-                self.untaken += 1;
-                if self.untaken.is_power_of_two() {
-                    tracing::warn!("cannot send to {to}: {error}; {} datagrams so far", self.untaken);
-                }
+            Err(error) => self.note_untaken(to, &error),
+        }
+    }
+
+    /// Sends datagrams of `size` bytes each, which stand one behind the other (the last may be shorter), with as few
+    /// calls as the kernel allows; `can_cut` remembers that this path takes only one at a time.
+    pub(super) async fn send_batch(&mut self, to: SocketAddr, datagrams: &[u8], size: usize, can_cut: &mut bool) {
+        let mut rest = datagrams;
+        while !rest.is_empty() {
+            let taken = hand_over_batch(&self.socket, rest, to, size, can_cut).await;
+            let bytes = match &taken {
+                Ok(bytes) => *bytes,
+                Err(_) => size, // The first of them is lost; the others have their own luck.
+            };
+            match taken {
+                Ok(bytes) => self.sent += bytes.div_ceil(size) as u64,
+                Err(error) => self.note_untaken(to, &error),
             }
+            rest = rest.get(bytes..).unwrap_or_default();
+        }
+    }
+
+    fn note_untaken(&mut self, to: SocketAddr, error: &io::Error) {
+        self.untaken += 1;
+        if self.untaken.is_power_of_two() {
+            tracing::warn!("cannot send to {to}: {error}; {} datagrams so far", self.untaken);
+        }
+    }
+}
+
+/// Gives a batch to the socket. Gives how many bytes of it were taken.
+async fn hand_over_batch(
+    socket: &UdpSocket,
+    datagrams: &[u8],
+    to: SocketAddr,
+    size: usize,
+    can_cut: &mut bool,
+) -> io::Result<usize> {
+    loop {
+        match socket.try_io(Interest::WRITABLE, || batch::send(socket, to, datagrams, size, can_cut)) {
+            Err(error) => recover(socket, error).await?,
+            taken => return taken,
         }
     }
 }
@@ -63,16 +101,21 @@ pub(super) async fn hand_over(socket: &UdpSocket, datagram: &[u8], to: Option<So
         };
         match taken {
             Ok(_) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                tokio::time::timeout(PATIENCE, socket.writable()).await??;
-            }
-            // The interface's queue is full (send(2)): pausing once slows us down; more would be a queue of our own.
-            Err(error) if error.raw_os_error().map(Errno::from_raw) == Some(Errno::ENOBUFS) => {
-                tokio::time::sleep(PAUSE).await;
-                return Err(error);
-            }
-            Err(error) => return Err(error),
+            Err(error) => recover(socket, error).await?,
         }
+    }
+}
+
+/// After this, it may be tried again; what cannot be tried again is given back.
+async fn recover(socket: &UdpSocket, error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::Interrupted => Ok(()),
+        io::ErrorKind::WouldBlock => tokio::time::timeout(PATIENCE, socket.writable()).await?,
+        // The interface's queue is full (send(2)): pausing once slows us down; more would be a queue of our own.
+        _ if error.raw_os_error().map(Errno::from_raw) == Some(Errno::ENOBUFS) => {
+            tokio::time::sleep(PAUSE).await;
+            Err(error)
+        }
+        _ => Err(error),
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use arq::wire;
 use events::Time;
 use labkit::socket::{self, Buffer};
-use labkit::{Clock, Failure};
+use labkit::{Clock, Failure, batch};
 use netsim::{Impairment, Link, Random, Tally};
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use super::outgoing::hand_over;
@@ -38,7 +39,12 @@ pub(super) struct Port {
     pub(super) server: SocketAddr,
     pub(super) receive_buffer: Buffer,
     clock: Clock,
-    buffer: Vec<u8>,
+    incoming: batch::Incoming,
+    /// How many datagrams the last call brought, and how many of them have been taken.
+    here: usize,
+    taken: usize,
+    /// A datagram that comes out of the impaired network.
+    delayed: Vec<u8>,
     links: Option<Box<Links>>,
     refused: u64,
 }
@@ -73,7 +79,21 @@ impl Port {
             let link = |way| Link::new(impaired.impairment.clone(), seed(way));
             Box::new(Links { there: link(0), back: link(1) })
         });
-        Ok(Port { socket, server, receive_buffer, clock, buffer: vec![0; usize::from(u16::MAX)], links, refused: 0 })
+        if let Err(error) = batch::gather(&socket) {
+            tracing::debug!("datagrams come one by one: {error}");
+        }
+        Ok(Port {
+            socket,
+            server,
+            receive_buffer,
+            clock,
+            incoming: batch::Incoming::gathered(),
+            here: 0,
+            taken: 0,
+            delayed: Vec::new(),
+            links,
+            refused: 0,
+        })
     }
 
     /// Our own address.
@@ -118,7 +138,8 @@ impl Port {
             let now = self.clock.now();
             let back = self.links.as_ref().and_then(|links| links.back.poll_timeout());
             let there = self.links.as_ref().and_then(|links| links.there.poll_timeout());
-            if back.is_some_and(|due| due <= now) || until.is_some_and(|until| until <= now) {
+            let is_here = self.taken < self.here || back.is_some_and(|due| due <= now);
+            if is_here || until.is_some_and(|until| until <= now) {
                 return Ok(());
             }
             let due = [until, back, there].into_iter().flatten().min();
@@ -132,33 +153,38 @@ impl Port {
 
     /// The next datagram that is here; none when there is none.
     pub(super) fn poll(&mut self) -> Option<&mut [u8]> {
-        loop {
-            let received = match self.socket.try_recv(&mut self.buffer) {
-                Ok(length) => Some(length),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-                Err(error) => {
-                    // The kernel tells here what became of something that was sent: each is told once.
-                    self.note(Err(error));
-                    continue;
-                }
-            };
-            let Some(links) = &mut self.links else {
-                return received.and_then(|length| self.buffer.get_mut(..length));
-            };
-            let now = self.clock.now();
-            if let Some(datagram) = received.and_then(|length| self.buffer.get(..length)) {
-                let _ = links.back.handle(now, kind(datagram), datagram.len(), datagram.to_vec());
-            }
-            if let Some(arrival) = links.back.poll(now) {
-                let room = self.buffer.get_mut(..arrival.packet.len()).unwrap_or_default();
-                room.copy_from_slice(&arrival.packet);
-                if let Some(damage) = arrival.damage {
-                    damage.apply(room);
-                }
-                return Some(room);
-            }
-            received?;
+        if self.links.is_none() {
+            let which = self.next_received()?;
+            return self.incoming.datagram(which).map(|(bytes, _)| bytes);
         }
+        loop {
+            let now = self.clock.now();
+            if let Some(arrival) = self.links.as_mut()?.back.poll(now) {
+                self.delayed = arrival.packet;
+                if let Some(damage) = arrival.damage {
+                    damage.apply(&mut self.delayed);
+                }
+                return Some(&mut self.delayed);
+            }
+            let which = self.next_received()?;
+            let (datagram, _) = self.incoming.datagram(which)?;
+            let _ = self.links.as_mut()?.back.handle(now, kind(datagram), datagram.len(), datagram.to_vec());
+        }
+    }
+
+    /// Which of the received datagrams is next; more are received when none is left.
+    fn next_received(&mut self) -> Option<usize> {
+        while self.taken >= self.here {
+            let (socket, incoming) = (&self.socket, &mut self.incoming);
+            match socket.try_io(Interest::READABLE, || incoming.receive(socket)) {
+                Ok(count) => (self.here, self.taken) = (count, 0),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                // The kernel tells here what became of something that was sent: each is told once.
+                Err(error) => self.note(Err(error)),
+            }
+        }
+        self.taken += 1;
+        Some(self.taken - 1)
     }
 
     async fn send_what_is_due(&mut self) {

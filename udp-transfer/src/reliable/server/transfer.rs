@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arq::wire::{self, Datagram, Envelope};
+use arq::wire::{self, BLOCK_OVERHEAD, Datagram, Envelope};
 use arq::{BlockNumber, Body, CloseReason, Flow, Layout, Outcome, PacketNumber, Peer, Sender, SessionId};
 use events::Time;
-use labkit::Session;
+use labkit::{Session, batch};
 
 use crate::disk::offer::{ServeError, Source};
 use crate::reliable::outgoing::Outgoing;
@@ -46,6 +46,8 @@ pub(super) struct Transfer {
     /// What went wrong with the file.
     pub(super) problem: Option<String>,
     pub(super) is_told: bool,
+    /// Whether the kernel cuts batches for this path.
+    pub(super) can_cut: bool,
 }
 
 /// What all transfers share: room for one run.
@@ -53,6 +55,8 @@ pub(super) struct Transfer {
 pub(super) struct Run {
     blocks: Vec<(PacketNumber, BlockNumber)>,
     bytes: Vec<u8>,
+    /// Datagrams ready to leave, one behind the other.
+    batch: Vec<u8>,
 }
 
 impl Transfer {
@@ -88,10 +92,12 @@ impl Transfer {
         }
     }
 
-    /// Consecutive blocks are read at once.
+    /// Consecutive blocks are read at once; datagrams leave in batches, whether their blocks are consecutive or not.
     async fn send_blocks(&mut self, run: &mut Run, outgoing: &mut Outgoing) -> Result<(), ServeError> {
         let block = usize::from(self.layout.block());
-        let most = (RUN_BYTES / block).max(1);
+        let (most, datagram) = ((RUN_BYTES / block).max(1), block + BLOCK_OVERHEAD);
+        let most_in_batch = batch::LONGEST.min(batch::SEGMENTS * datagram);
+        run.batch.clear();
         let mut rest = run.blocks.as_slice();
         while let Some(&(_, first)) = rest.first() {
             let following = rest.iter().zip(first.0..).take(most).take_while(|((_, block), n)| block.0 == *n).count();
@@ -105,11 +111,21 @@ impl Transfer {
             self.source.check_unchanged()?;
             let bytes = run.bytes.get(..read).unwrap_or_default();
             for (&(number, block_number), payload) in now.iter().zip(bytes.chunks(block)) {
-                let envelope = self.envelope(number);
-                outgoing.send_built(self.to, |to| wire::encode_block(to, envelope, block_number, payload)).await;
+                wire::encode_block(&mut run.batch, self.envelope(number), block_number, payload);
+                // Only the last datagram of a batch may be shorter than the others.
+                if payload.len() < block || run.batch.len() + datagram > most_in_batch {
+                    self.send_batch(&mut run.batch, outgoing).await;
+                }
             }
         }
+        self.send_batch(&mut run.batch, outgoing).await;
         Ok(())
+    }
+
+    async fn send_batch(&mut self, datagrams: &mut Vec<u8>, outgoing: &mut Outgoing) {
+        let size = usize::from(self.layout.block()) + BLOCK_OVERHEAD;
+        outgoing.send_batch(self.to, datagrams, size, &mut self.can_cut).await;
+        datagrams.clear();
     }
 
     fn envelope(&self, number: PacketNumber) -> Envelope {

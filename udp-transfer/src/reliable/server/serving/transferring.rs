@@ -92,6 +92,7 @@ impl Serving {
             due: None,
             problem: None,
             is_told: false,
+            can_cut: true,
         };
         let name = transfer.source.entry().name.to_string();
         tracing::debug!("{}: transfer {} of {name}, {} held", transfer.to, transfer.number, transfer.held);
