@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use events::{Reader, Record};
+use events::{Event, Reader, Record, Time};
 use labkit::{Exit, Failure, Session};
 use serde_json::json;
 use view::ladder::{LadderError, ladder};
@@ -39,21 +39,28 @@ pub fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     if !matches!(args.between.len(), 0 | 2) {
         return Err(Failure::usage("--between takes two names: --between NAME,NAME"));
     }
-    let mut records = Vec::new();
+    let mut files = Vec::new();
     for file in &args.files {
-        read(file, &mut records)?;
+        files.push(read(file)?);
+    }
+    tell_apart(&mut files);
+    let mut records: Vec<Record> = files.into_iter().flatten().collect();
+    if records.len() > MOST_RECORDS {
+        return Err(too_many());
     }
     if let [one, other] = args.between.as_slice() {
         records.retain(|record| record.node == *one || record.node == *other);
     }
     records.sort_by_key(|record| record.time);
+    from_the_first_message(&mut records);
     let drawn = ladder(&records).map_err(|error| explain(&error))?;
     session.output.json(&json!({ "role": session.role, "ladder": drawn }));
     session.output.result(drawn.trim_end());
     Ok(Exit::Done)
 }
 
-fn read(path: &Path, records: &mut Vec<Record>) -> Result<(), Failure> {
+fn read(path: &Path) -> Result<Vec<Record>, Failure> {
+    let mut records = Vec::new();
     let file = File::open(path).map_err(|error| Failure::io("open", path.display(), &error))?;
     for record in Reader::new(BufReader::new(file)) {
         let record = record.map_err(|error| {
@@ -61,12 +68,47 @@ fn read(path: &Path, records: &mut Vec<Record>) -> Result<(), Failure> {
                 .hint("any castlab program writes such a file with --events FILE")
         })?;
         if records.len() == MOST_RECORDS {
-            let message = format!("more than {MOST_RECORDS} records: nobody reads such a diagram");
-            return Err(Failure::new(Exit::Setup, "TOO-MANY-EVENTS", message).hint("record a shorter run"));
+            return Err(too_many());
         }
         records.push(record);
     }
-    Ok(())
+    Ok(records)
+}
+
+fn too_many() -> Failure {
+    let message = format!("more than {MOST_RECORDS} records: nobody reads such a diagram");
+    Failure::new(Exit::Setup, "TOO-MANY-EVENTS", message).hint("record a shorter run")
+}
+
+/// Times are read as milliseconds since the first message, not since 1970.
+fn from_the_first_message(records: &mut [Record]) {
+    let is_message = |record: &&Record| matches!(record.event, Event::Sent { .. } | Event::Received { .. });
+    let Some(first) = records.iter().find(is_message).map(|record| record.time) else { return };
+    for record in records {
+        record.time = Time::ZERO + (record.time - first);
+    }
+}
+
+/// Both ends on one machine go by its name unless they were given others: then each is called by what it is, `server` or
+/// `client`.
+fn tell_apart(files: &mut [Vec<Record>]) {
+    let node_of = |records: &[Record]| records.first().map(|record| record.node.clone());
+    let nodes: Vec<Option<String>> = files.iter().map(|records| node_of(records)).collect();
+    for (which, records) in files.iter_mut().enumerate() {
+        let is_shared = nodes.iter().enumerate().any(|(other, node)| other != which && *node == nodes[which]);
+        let Some(role) = role_of(records).filter(|_| is_shared) else { continue };
+        for record in records.iter_mut().filter(|record| Some(&record.node) == nodes[which].as_ref()) {
+            record.node.clone_from(&role);
+        }
+    }
+}
+
+/// What the program that wrote it is: the last word of `udp-transfer-server`, say.
+fn role_of(records: &[Record]) -> Option<String> {
+    records.iter().find_map(|record| match &record.event {
+        Event::Started { role, .. } => role.rsplit('-').next().map(str::to_owned),
+        _ => None,
+    })
 }
 
 fn explain(error: &LadderError) -> Failure {

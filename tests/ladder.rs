@@ -39,14 +39,31 @@ fn file(folder: &Path, name: &str, records: &[Record]) -> PathBuf {
 #[test]
 fn the_files_of_both_ends_make_one_drawing() {
     let folder = tempfile::tempdir().unwrap();
-    let ours = [sent(0, "client", "server", "hello"), received(20, "client", "server", "retry")];
-    let theirs = [received(10, "server", "client", "hello"), sent(10, "server", "client", "retry")];
+    let ours = [sent(7_000, "client", "server", "hello"), received(7_020, "client", "server", "retry")];
+    let theirs = [received(7_010, "server", "client", "hello"), sent(7_010, "server", "client", "retry")];
     let (ours, theirs) = (file(folder.path(), "a.jsonl", &ours), file(folder.path(), "b.jsonl", &theirs));
     let output = ladder(&[&ours, &theirs]);
     let drawn = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(drawn.contains("server") && drawn.contains("client") && drawn.contains("hello 0"), "{drawn}");
     assert!(drawn.contains('▶') && drawn.contains('◀'), "both arrived: {drawn}");
+    assert!(drawn.contains(" 0.0 ") && drawn.contains(" 20.0 "), "from the first message on: {drawn}");
+}
+
+#[test]
+fn two_ends_of_one_machine_are_told_apart_by_what_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let started = |role: &str| {
+        let event = Event::Started { role: role.into(), version: "1".into(), local: None, seed: None };
+        Record::new(Time::ZERO, "laptop", event)
+    };
+    let ours = [started("udp-transfer-client"), sent(1, "laptop", "127.0.0.1:6969", "open")];
+    let theirs = [started("udp-transfer-server"), received(10, "laptop", "127.0.0.1:40000", "open")];
+    let (ours, theirs) = (file(folder.path(), "a.jsonl", &ours), file(folder.path(), "b.jsonl", &theirs));
+    let output = ladder(&[&ours, &theirs]);
+    let drawn = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(drawn.lines().next().unwrap().contains("server") && drawn.contains('◀'), "{drawn}");
 }
 
 #[test]

@@ -162,9 +162,9 @@ impl Incoming {
 
     /// What the last call took in, in order of arrival.
     pub fn datagrams(&self) -> impl Iterator<Item = (&[u8], SocketAddr)> {
-        self.headers.iter().map(|header| {
-            (self.room.get(header.start..header.start + header.length).unwrap_or_default(), header.from)
-        })
+        self.headers
+            .iter()
+            .map(|header| (self.room.get(header.start..header.start + header.length).unwrap_or_default(), header.from))
     }
 
     /// One of what the last call took in, counted from 0 in order of arrival.

@@ -106,7 +106,12 @@ pub(super) fn match_up(records: &[Record], ends: &[String; 2]) -> Vec<Step> {
                 push(Kind::Alone, format!("time-out {} ms", after_ns / 1_000_000));
             }
             Event::Finished { outcome, reason } => {
-                push(Kind::Alone, ending(*outcome, reason.as_deref()));
+                // The machine says it, and then the program around it.
+                let how = ending(*outcome, reason.as_deref());
+                let is_said = steps.iter().rev().find(|step| step.end == end && step.kind == Kind::Alone);
+                if is_said.is_none_or(|step| step.note != how) {
+                    steps.push(Step { time: record.time, end, kind: Kind::Alone, note: how });
+                }
             }
             Event::Started { .. }
             | Event::Resolved { .. }
