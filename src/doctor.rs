@@ -29,8 +29,8 @@ Ends with 0 when no fault was found, 1 when one was, 4 when --probe met nobody, 
 Each code is explained in multicast/DOCTOR.md."
 )]
 pub struct Args {
-    /// What to look at: [SOURCE,]GROUP[:PORT]; the source is the sender you wait for [default: 224.1.1.1:5007]
-    #[arg(value_name = "GROUP[:PORT]")]
+    /// What to look at; SOURCE is the sender you wait for [default: 224.1.1.1:5007]
+    #[arg(value_name = "[SOURCE,]GROUP[:PORT]")]
     pub group: Option<String>,
 
     /// The interface meant: NAME, ADDRESS, INDEX or all (every usable one) [default: all]
@@ -93,7 +93,7 @@ pub async fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     if args.probe && !facts.working().is_empty() {
         session.recorder.tell(|| Event::Phase { name: "probe".to_owned() });
         session.output.line(format!("Probing {}; start the same on the other machine", facts.target()));
-        facts.probe = Some(probe::run(args, &facts, &subject.group, session).await?);
+        facts.probe = probe::run(args, &facts, &subject.group, session).await?;
     }
     let findings = ::doctor::examine(&facts);
     Ok(report::tell(&facts, &findings, session.shutdown.was_interrupted(), session))

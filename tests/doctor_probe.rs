@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "doctor/guide.rs"]
+mod guide;
 #[path = "doctor/two.rs"]
 mod two;
 
@@ -136,4 +138,12 @@ fn nobody_is_told_apart_from_nobody_there() {
         assert!(faults.contains(&code.to_owned()), "{asked} {rule}: {}", side.told);
         assert_eq!(side.code, Some(if faults.len() == 1 { 4 } else { 1 }), "{}", side.told);
     }
+}
+
+#[test]
+fn the_guide_shows_what_the_probe_prints() {
+    let network = bridged("iifname right1 ip daddr 239.1.1.1");
+    let asked = format!("{QUICK} 239.1.1.1");
+    let Some(told) = two::told_on_the_left("the_guide_shows_what_the_probe_prints", &network, &asked) else { return };
+    assert!(guide::shows(&told), "DOCTOR.md shows nothing like: {told}");
 }

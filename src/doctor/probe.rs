@@ -31,23 +31,34 @@ struct Lane {
 /// A datagram that came.
 type Came = (By, SocketAddr, Result<Message, doctor::probe::BadMessage>);
 
-/// Talks with the other copies until all is said.
+/// Talks with the other copies until all is said; `None` where no interface lets us.
 ///
 /// # Errors
-/// When a socket cannot be opened; what cannot be sent later is a finding, not an error.
-pub(super) async fn run(args: &Args, facts: &Facts, group: &Group, session: &Session) -> Result<Probe, Failure> {
+/// When the group is none.
+pub(super) async fn run(
+    args: &Args,
+    facts: &Facts,
+    group: &Group,
+    session: &Session,
+) -> Result<Option<Probe>, Failure> {
     let group = Group::new(group.address(), group.port())?;
     let mut lanes = Vec::new();
     let mut readers = JoinSet::new();
     let (told, mut came) = mpsc::channel(WAITING);
     for interface in facts.working() {
-        let choice = Choice::Index(interface.index);
-        let membership = Membership::join(&group, &choice, BUFFER)?;
-        session.recorder.tell(|| Event::Joined { group: group.to_string(), interface: interface.name.clone() });
-        let lane = Lane::open(interface, &group, args)?;
-        readers.spawn(read_group(membership, told.clone()));
-        readers.spawn(read_unicast(lane.unicast.clone(), told.clone()));
-        lanes.push(lane);
+        match open(interface, &group, args) {
+            Ok((membership, lane)) => {
+                session.recorder.tell(|| Event::Joined { group: group.to_string(), interface: interface.name.clone() });
+                readers.spawn(read_group(membership, told.clone()));
+                readers.spawn(read_unicast(lane.unicast.clone(), told.clone()));
+                lanes.push(lane);
+            }
+            // The trial met the same, and a rule explains it.
+            Err(failure) => tracing::warn!("not probed through {}: {}", interface.name, failure.message),
+        }
+    }
+    if lanes.is_empty() {
+        return Ok(None);
     }
     let before = proc::filtered();
     let mut probing = Probing { prober: prober(args, &group, session), lanes, group, session };
@@ -71,7 +82,11 @@ pub(super) async fn run(args: &Args, facts: &Facts, group: &Group, session: &Ses
         }
     }
     let (heard, filtered) = (probing.prober.heard(), proc::filtered().saturating_sub(before));
-    Ok(Probe { peer: args.peer, refused, heard, filtered })
+    Ok(Some(Probe { peer: args.peer, refused, heard, filtered }))
+}
+
+fn open(interface: &Interface, group: &Group, args: &Args) -> Result<(Membership, Lane), Failure> {
+    Ok((Membership::join(group, &Choice::Index(interface.index), BUFFER)?, Lane::open(interface, group, args)?))
 }
 
 fn prober(args: &Args, group: &Group, session: &Session) -> Prober {

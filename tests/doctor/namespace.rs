@@ -7,24 +7,24 @@ use std::sync::OnceLock;
 
 use assert_cmd::cargo::cargo_bin;
 
-/// A machine with two interfaces, `d0` and `d1`, and a default route by the first. Each is a bridge with one wire, whose
+/// A machine with two interfaces, `eth0` and `eth1`, and a default route by the first. Each is a bridge with one wire, whose
 /// other end (`q0`, `q1`) nobody listens to: not all kernels have dummy interfaces, and a bare wire looks like a
 /// container's.
 pub(crate) const MACHINE: &str = "
     ip link set lo up
     for n in 0 1; do
         ip link add p$n type veth peer name q$n
-        ip link add d$n type bridge
+        ip link add eth$n type bridge
         for wire in p$n q$n; do echo 1 > /proc/sys/net/ipv6/conf/$wire/disable_ipv6; done
-        echo 0 > /proc/sys/net/ipv6/conf/d$n/accept_dad
-        ip link set p$n master d$n
-        for device in p$n q$n d$n; do ip link set $device up; done
+        echo 0 > /proc/sys/net/ipv6/conf/eth$n/accept_dad
+        ip link set p$n master eth$n
+        for device in p$n q$n eth$n; do ip link set $device up; done
     done
-    ip address add 192.0.2.1/24 dev d0
-    ip address add 198.51.100.1/24 dev d1
-    ip address add fd00:1::1/64 dev d0 nodad
-    ip address add fd00:2::1/64 dev d1 nodad
-    ip route add default via 192.0.2.254 dev d0
+    ip address add 192.0.2.1/24 dev eth0
+    ip address add 198.51.100.1/24 dev eth1
+    ip address add fd00:1::1/64 dev eth0 nodad
+    ip address add fd00:2::1/64 dev eth1 nodad
+    ip route add default via 192.0.2.254 dev eth0
 ";
 
 /// Runs `script` after `network` in a namespace of its own; `None` where the machine refuses one, or has no `tools`.

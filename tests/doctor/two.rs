@@ -90,6 +90,19 @@ pub(crate) fn alone(test: &str, network: &str, left: &str) -> Option<Side> {
     Some(side(result, code, &told))
 }
 
+/// What a copy on the left prints for people, while another runs on the right.
+pub(crate) fn told_on_the_left(test: &str, network: &str, asked: &str) -> Option<String> {
+    let script = format!(
+        r#"
+        on right "$CASTLAB" doctor --probe -q --name right {asked} > "$FOLDER/right" &
+        right=$!
+        on left "$CASTLAB" doctor --probe --name left {asked} || true
+        wait $right || true
+        "#
+    );
+    told(test, network, &script)
+}
+
 fn told(test: &str, network: &str, script: &str) -> Option<String> {
     let tools: &[&str] = if network.contains("nft") { &["nsenter", "nft"] } else { &["nsenter"] };
     Some(shown(&run(test, &format!("{WIRE}{network}"), tools, script)?))
