@@ -198,6 +198,20 @@ fn rules_of_the_firewall_are_read() {
             "",
         ),
         (
+            format!("{closed} nft add rule inet f input ct state vmap '{{ established : accept, invalid : drop }}'"),
+            "224.1.1.1",
+            1,
+            1,
+            "the policy of nftables chain inet f input",
+        ),
+        (
+            format!("{closed} nft add rule inet f input udp dport vmap '{{ 53 : drop, 5007 : accept }}'"),
+            "224.1.1.1",
+            0,
+            1,
+            "IGMP",
+        ),
+        (
             format!("{output} nft add rule inet f output ip protocol igmp drop"),
             "224.1.1.1",
             1,

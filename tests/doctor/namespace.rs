@@ -20,6 +20,11 @@ pub(crate) const MACHINE: &str = "
         ip link set p$n master eth$n
         for device in p$n q$n eth$n; do ip link set $device up; done
     done
+    # A bridge has a carrier some time after its port has: the kernel does that on the side.
+    for n in 0 1; do
+        tries=3000
+        until ip link show eth$n | grep -q LOWER_UP; do tries=$((tries - 1)); [ $tries -gt 0 ]; done
+    done
     ip address add 192.0.2.1/24 dev eth0
     ip address add 198.51.100.1/24 dev eth1
     ip address add fd00:1::1/64 dev eth0 nodad

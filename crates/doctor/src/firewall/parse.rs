@@ -34,7 +34,7 @@ pub fn parse(text: &str) -> Result<Vec<Chain>, BadRuleset> {
                 && Some(&chain.name) == name.as_ref()
         });
         if let Some(home) = home {
-            home.rules.push(rule(entry));
+            home.rules.extend(rules(entry));
         }
     }
     chains.sort_by_key(|chain| chain.priority);
@@ -58,6 +58,39 @@ fn chain(entry: &Value) -> Option<Chain> {
     })
 }
 
+/// A rule; or, where it ends in a map of verdicts, one for each entry of the map.
+fn rules(entry: &Value) -> Vec<Rule> {
+    let whole = rule(entry);
+    let statements = entry.get("expr").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let Some(map) = statements.iter().find_map(|statement| statement.get("vmap")) else { return vec![whole] };
+    let key = map.get("key").and_then(name_of);
+    let entries = map.get("data").and_then(|data| data.get("set")).and_then(Value::as_array);
+    let (Some(left), Some(entries)) = (key, entries) else {
+        // A named map, or a key of several parts: it may say anything.
+        return vec![Rule { verdict: Verdict::Unknown, ..whole }];
+    };
+    let one = |entry: &Value| {
+        let [value, verdict] = entry.as_array()?.as_slice() else { return None };
+        let condition = Condition::Match { left: left.clone(), op: "==".to_owned(), right: value.clone() };
+        let conditions = whole.conditions.iter().cloned().chain([condition]).collect();
+        let (name, body) = verdict.as_object()?.iter().next()?;
+        Some(Rule { conditions, verdict: verdict_of(name, body)?, ..whole.clone() })
+    };
+    entries.iter().filter_map(one).collect()
+}
+
+fn verdict_of(name: &str, body: &Value) -> Option<Verdict> {
+    Some(match name {
+        "accept" => Verdict::Accept,
+        "drop" | "reject" => Verdict::Drop,
+        "return" => Verdict::Return,
+        "continue" => Verdict::Continue,
+        "jump" => target(body).map_or(Verdict::Unknown, Verdict::Jump),
+        "goto" => target(body).map_or(Verdict::Unknown, Verdict::Goto),
+        _ => return None,
+    })
+}
+
 fn rule(entry: &Value) -> Rule {
     let mut rule = Rule {
         handle: entry.get("handle").and_then(Value::as_u64).unwrap_or(0),
@@ -66,17 +99,16 @@ fn rule(entry: &Value) -> Rule {
     };
     let statements = entry.get("expr").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for (name, body) in statements.iter().filter_map(Value::as_object).flatten() {
+        if let Some(verdict) = verdict_of(name, body) {
+            rule.verdict = verdict;
+            continue;
+        }
         match name.as_str() {
             "match" => rule.conditions.push(condition(body)),
-            "accept" => rule.verdict = Verdict::Accept,
-            "drop" | "reject" => rule.verdict = Verdict::Drop,
-            "return" => rule.verdict = Verdict::Return,
-            "jump" => rule.verdict = target(body).map_or(Verdict::Unknown, Verdict::Jump),
-            "goto" => rule.verdict = target(body).map_or(Verdict::Unknown, Verdict::Goto),
-            // They watch or mark, and decide nothing.
-            "counter" | "log" | "comment" | "mangle" | "notrack" => {}
-            // They may decide, one way or the other: maps of verdicts, queues, extensions of iptables.
-            "vmap" | "queue" | "xt" | "tproxy" | "fwd" | "dup" => {
+            // They watch or mark, and decide nothing; a map of verdicts is read apart.
+            "counter" | "log" | "comment" | "mangle" | "notrack" | "vmap" => {}
+            // They may decide, one way or the other: queues, extensions of iptables.
+            "queue" | "xt" | "tproxy" | "fwd" | "dup" => {
                 rule.conditions.push(Condition::Unknown);
                 if rule.verdict == Verdict::Continue {
                     rule.verdict = Verdict::Unknown;

@@ -157,6 +157,9 @@ mod tests {
     const LO: &str =
         r#"{"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "lo"}}, {"accept": null}"#;
 
+    const STATES: &str = r#"{"vmap": {"key": {"ct": {"key": "state"}}, "data": {"set": [["invalid", {"drop": null}], ["established", {"accept": null}]]}}}"#;
+    const PORTS: &str = r#"{"vmap": {"key": {"payload": {"protocol": "udp", "field": "dport"}}, "data": {"set": [[53, {"drop": null}], [{"range": [5000, 5010]}, {"accept": null}]]}}}"#;
+
     #[test]
     fn a_packet_is_dropped_by_a_rule_or_by_the_policy() {
         for (policy, input, services, expected) in [
@@ -172,6 +175,8 @@ mod tests {
             ("drop", format!(r#"{SET}, {{"accept": null}}"#), String::new(), None),
             ("accept", format!(r#"{SET}, {{"drop": null}}"#), String::new(), None),
             ("drop", r#"{"vmap": {}}"#.into(), String::new(), None),
+            ("drop", STATES.to_owned(), String::new(), Some(None)),
+            ("drop", PORTS.to_owned(), String::new(), None),
             ("drop", r#"{"jump": {"target": "input"}}"#.into(), String::new(), None),
         ] {
             let dropped = ruleset(policy, &input, &services).drops(&incoming());
