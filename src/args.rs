@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use labkit::{Common, Exit, Failure, Program, Session};
 
-use crate::{demo, ladder};
+use crate::{demo, doctor, interfaces, ladder};
 
 /// Networking labs on the command line: anycast, multicast and file transfer over UDP
 #[derive(Parser, Clone, Debug)]
@@ -14,7 +14,8 @@ use crate::{demo, ladder};
   castlab                       the demo: all three labs on loopback, in a few seconds
   castlab demo --seed 7         the same choices and losses on purpose each time
   castlab demo --json           what happened, as one JSON object
-  castlab ladder run.jsonl      who sent what when, drawn from an --events file"
+  castlab ladder run.jsonl      who sent what when, drawn from an --events file
+  castlab doctor 224.1.1.1      why nothing arrives, with a command to try; castlab interfaces lists where it could"
 )]
 pub struct Args {
     /// What to do; without it, the demo.
@@ -34,6 +35,12 @@ pub enum Command {
 
     /// Draw recorded events as a time-sequence diagram
     Ladder(ladder::Args),
+
+    /// Find why multicast does not arrive, here or between two machines
+    Doctor(doctor::Args),
+
+    /// List the interfaces: which would be used, why the others not, which groups are joined
+    Interfaces(interfaces::Args),
 }
 
 impl Program for Args {
@@ -49,6 +56,8 @@ impl Program for Args {
             None => demo::run(&demo::Args::default(), &session).await,
             Some(Command::Demo(args)) => demo::run(&args, &session).await,
             Some(Command::Ladder(args)) => ladder::run(&args, &session),
+            Some(Command::Doctor(args)) => doctor::run(&args, &session).await,
+            Some(Command::Interfaces(args)) => interfaces::run(&args, &session).await,
         }
     }
 }

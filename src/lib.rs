@@ -1,8 +1,11 @@
 //! The tool `castlab`, over all labs: shows them to you in one command.
 //!
 //! [`args`] is what may be typed; [`demo`] runs a short version of every lab on loopback and checks what
-//! happened; [`ladder`] draws recorded events.
+//! happened; [`ladder`] draws recorded events; [`mod@doctor`] finds why multicast does not arrive, and [`interfaces`]
+//! lists where it could.
 
 pub mod args;
 pub mod demo;
+pub mod doctor;
+pub mod interfaces;
 pub mod ladder;

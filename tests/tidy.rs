@@ -22,7 +22,7 @@ const HOUSE: &[Room] = &[
     Room {
         package: "castlab",
         folder: "",
-        may_import: &["anycast", "arq", "events", "labkit", "multicast", "udp-transfer", "view"],
+        may_import: &["anycast", "arq", "doctor", "events", "labkit", "multicast", "udp-transfer", "view"],
         never: &[],
     },
     Room { package: "anycast", folder: "anycast", may_import: &["events", "labkit"], never: &[] },
@@ -34,6 +34,7 @@ const HOUSE: &[Room] = &[
         never: &[],
     },
     Room { package: "labkit", folder: "crates/labkit", may_import: &["events"], never: &[] },
+    Room { package: "doctor", folder: "crates/doctor", may_import: &["events"], never: IO },
     Room { package: "arq", folder: "crates/arq", may_import: &["events"], never: IO },
     Room { package: "netsim", folder: "crates/netsim", may_import: &["events"], never: IO },
     Room { package: "view", folder: "crates/view", may_import: &["events"], never: IO },

@@ -1,6 +1,6 @@
 //! Writes a first corpus for each target: one of every kind of datagram, some names, some impairments.
 
-use std::path::Path;
+use std::path::Path as FilePath;
 use std::time::Duration;
 
 use arq::catalogue::{Entry, FileName};
@@ -9,6 +9,7 @@ use arq::wire::{Cookie, Datagram, Envelope, Handshake, Reply, Request};
 use arq::{
     BlockNumber, BlockRange, Body, CloseReason, FileId, Flow, Open, PacketNumber, Policy, RangeSet, Report, SessionId,
 };
+use doctor::probe::{Kind, Message, Name, Path};
 use events::{Event, Record, Time};
 
 fn main() -> std::io::Result<()> {
@@ -29,16 +30,33 @@ fn main() -> std::io::Result<()> {
     ];
     write("impairment", &impairments.map(|text| text.as_bytes().to_vec()))?;
     let record = Record::new(Time::ZERO, "server1", Event::Phase { name: "transfer".into() });
+    write("probe", &[probe()])?;
+    let rules = r#"{"nftables": [{"chain": {"family": "inet", "table": "f", "name": "c", "hook": "input", "prio": 0, "policy": "drop"}},
+        {"rule": {"family": "inet", "table": "f", "chain": "c", "handle": 4, "expr": [{"match": {"op": "==", "left":
+        {"payload": {"protocol": "udp", "field": "dport"}}, "right": {"set": [5007, {"range": [6000, 6010]}]}}}, {"jump": {"target": "c"}}]}}]}"#;
+    write("ruleset", &[rules.as_bytes().to_vec()])?;
     write("record", &[record.to_line().into_bytes()])
 }
 
 fn write(target: &str, seeds: &[Vec<u8>]) -> std::io::Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    let folder = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     std::fs::create_dir_all(&folder)?;
     for (number, seed) in seeds.iter().enumerate() {
         std::fs::write(folder.join(format!("seed-{number:02}")), seed)?;
     }
     Ok(())
+}
+
+/// One of each kind, to the right one.
+fn probe() -> Vec<u8> {
+    let path = Path { sent: 4, heard: 3 };
+    let message = |kind, to, multicast, unicast| {
+        Message { kind, port: 5007, id: 9, to, number: 2, multicast, unicast, name: Name::new("right") }.encode()
+    };
+    let none = Path::default();
+    let hello = message(Kind::Hello, 0, none, none);
+    let others = [Kind::Answer, Kind::Ask, Kind::Reply].map(|kind| message(kind, 1, path, path));
+    [&hello[..], others.concat().as_slice(), &message(Kind::Ask, 0, none, none)].concat()
 }
 
 /// Without the checksum, which the targets put behind.

@@ -36,7 +36,7 @@ pub fn explain(group: &Group, joined: &[Interface], all: &[Interface]) -> Failur
     }
     let port = group.port();
     failure("MC-SILENT", "").hint(format!(
-        "does the sender run, and name the same group and network? `tcpdump -ni any udp port {port}` here shows whether \
+        "`castlab doctor '{group}'` looks for the reason. Does the sender run, and name the same group and network? `tcpdump -ni any udp port {port}` here shows whether \
          packets come: if so a firewall takes them (NET-FIREWALL: allow UDP {port} in); if not, the sender's TTL \
          (MC-TTL) or interface keeps them away; a sender on this machine that uses `-I lo` is heard with `-I lo` only"
     ))
@@ -75,5 +75,11 @@ mod tests {
             assert!(failure.message.contains(word), "{failure}");
             assert!(failure.hint.is_some());
         }
+    }
+
+    #[test]
+    fn where_nothing_is_known_the_doctor_is_named() {
+        let hint = explained("224.1.1.1", &[ether("eth0", 2), ether("eth1", 3)]).hint.unwrap();
+        assert!(hint.contains("`castlab doctor '224.1.1.1:5007'`"), "{hint}");
     }
 }
