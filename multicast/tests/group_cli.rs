@@ -195,7 +195,7 @@ fn a_call_returns_every_answer_and_names_the_missing_by_copies_and_by_multicast(
 }
 
 #[test]
-fn a_call_that_all_answer_is_exit_code_0_and_one_never_joined_is_named() {
+fn a_call_that_all_answer_is_exit_code_0() {
     let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = format!("127.0.0.1:{port}");
     let clients = ["a", "b"]
@@ -207,11 +207,6 @@ fn a_call_that_all_answer_is_exit_code_0_and_one_never_joined_is_named() {
     for client in clients {
         client.end();
     }
-    let client = Running::start("group-client", &["--server", &address, "--name", "a", "--reply", "yes"]);
-    let some = run("group-server", &[&call[..], &["--members", "a,z", "--max-wait", "4s"]].concat());
-    assert_eq!(some.status.code(), Some(6), "{}", text(&some.stderr));
-    assert!(text(&some.stdout).contains("answered in ") && text(&some.stdout).contains("missing: Client z"));
-    client.end();
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn a_call_as_the_guide_shows_it() {
     let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = format!("127.0.0.1:{port}");
     let args =
-        ["call", "Ready?", "--deadline", "1500ms", "--members", "1,2,3,4", "--max-wait", "4s", "--bind", &address];
+        ["call", "Ready?", "--deadline", "1500ms", "--members", "1,2,3,4", "--max-wait", "8s", "--bind", &address];
     let mut call = Running::start("group-server", &args);
     call.until("listening");
     let mut client = |name: &str, args: &[&str]| {
