@@ -26,7 +26,7 @@ const HOUSE: &[Room] = &[
         never: &[],
     },
     Room { package: "anycast", folder: "anycast", may_import: &["events", "labkit"], never: &[] },
-    Room { package: "multicast", folder: "multicast", may_import: &["events", "labkit"], never: &[] },
+    Room { package: "multicast", folder: "multicast", may_import: &["events", "labkit", "netsim"], never: &[] },
     Room {
         package: "udp-transfer",
         folder: "udp-transfer",
@@ -160,8 +160,13 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 
 /// Every command of every binary, subcommands included.
 fn commands() -> Vec<Command> {
-    let binaries =
-        [castlab::args::Args::command(), anycast::args::ServerArgs::command(), anycast::args::ClientArgs::command()];
+    let binaries = [
+        castlab::args::Args::command(),
+        anycast::args::ServerArgs::command(),
+        anycast::args::ClientArgs::command(),
+        multicast::group_server::ServerArgs::command(),
+        multicast::group_client::ClientArgs::command(),
+    ];
     let mut found = Vec::new();
     for mut binary in binaries {
         binary.build();

@@ -11,17 +11,15 @@ use arq::{
 };
 use doctor::probe::{Kind, Message, Name, Path};
 use events::{Event, Record, Time};
+use multicast::call::{Order, wire as group};
 
 fn main() -> std::io::Result<()> {
     let datagrams: Vec<Vec<u8>> = datagrams().iter().map(unsealed).collect();
     write("datagram", &datagrams)?;
-    let framed: Vec<Vec<u8>> = datagrams
-        .iter()
-        .map(|datagram| [&u16::try_from(datagram.len()).expect("short").to_be_bytes(), datagram.as_slice()].concat())
-        .collect();
-    let conversations: Vec<Vec<u8>> = (0..4).map(|mode| [&[mode], framed.concat().as_slice()].concat()).collect();
+    let framed_all = framed(&datagrams);
+    let conversations: Vec<Vec<u8>> = (0..4).map(|mode| [&[mode], framed_all.as_slice()].concat()).collect();
     write("conversation", &conversations)?;
-    write("handshake", &[framed.concat()])?;
+    write("handshake", &[framed_all])?;
     write("file_name", &["notes.txt", "a/b/c", "../x", "C:x", "…"].map(|name| name.as_bytes().to_vec()))?;
     let impairments = [
         "none",
@@ -35,7 +33,18 @@ fn main() -> std::io::Result<()> {
         {"rule": {"family": "inet", "table": "f", "chain": "c", "handle": 4, "expr": [{"match": {"op": "==", "left":
         {"payload": {"protocol": "udp", "field": "dport"}}, "right": {"set": [5007, {"range": [6000, 6010]}]}}}, {"jump": {"target": "c"}}]}}]}"#;
     write("ruleset", &[rules.as_bytes().to_vec()])?;
-    write("record", &[record.to_line().into_bytes()])
+    write("record", &[record.to_line().into_bytes()])?;
+    let group: Vec<Vec<u8>> = group().iter().map(|datagram| without(datagram.encode(), 4)).collect();
+    write("group_datagram", &group)?;
+    let lines = [group, vec![b"Hello".to_vec(), b"Client 7: Hello".to_vec()]].concat();
+    write("group_hub", &[framed(&lines)])?;
+    write("group_member", &(0..4).map(|order| [&[order], framed(&lines).as_slice()].concat()).collect::<Vec<_>>())
+}
+
+/// One after another, each with its length before it.
+fn framed(datagrams: &[Vec<u8>]) -> Vec<u8> {
+    let length = |datagram: &Vec<u8>| u16::try_from(datagram.len()).expect("short").to_be_bytes();
+    datagrams.iter().flat_map(|datagram| [&length(datagram), datagram.as_slice()].concat()).collect()
 }
 
 fn write(target: &str, seeds: &[Vec<u8>]) -> std::io::Result<()> {
@@ -63,8 +72,57 @@ fn probe() -> Vec<u8> {
 fn unsealed(datagram: &Datagram<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     datagram.encode(&mut bytes);
-    bytes.truncate(bytes.len() - arq::wire::CHECKSUM);
+    without(bytes, arq::wire::CHECKSUM)
+}
+
+fn without(mut bytes: Vec<u8>, last: usize) -> Vec<u8> {
+    bytes.truncate(bytes.len() - last);
     bytes
+}
+
+/// One of every kind, of the seat and session that the targets use.
+fn group() -> Vec<group::Datagram> {
+    use group::{Body, Datagram as D, Entry, EntryBody, GroupBody, Held, Seat, Welcome, Why};
+    let cookie = group::Cookie { issued: 1, mac: [2; 16] };
+    let seat = Seat { member: 3, key: 7 };
+    let welcome = Welcome {
+        client: 1,
+        seat,
+        session: 5,
+        base: 0,
+        order: Order::Causal,
+        group: Some(([239, 255, 20, 1], 20_001).into()),
+        heartbeat: Duration::from_millis(500),
+        silence: Duration::from_secs(3),
+    };
+    let text = || b"hello".to_vec();
+    let entry = |number, stamp, body| {
+        let entry = Entry { number, origin: 0, seq: 2, stamp, name: b"2".to_vec(), body };
+        D::Group { session: 5, body: GroupBody::Entry(entry) }
+    };
+    let bodies = [
+        Body::Report(Held::new(5, 9, [7, 9].into_iter())),
+        Body::Cast { seq: 1, stamp: vec![(0, 1), (4, 2)], text: text() },
+        Body::Line { seq: 1, text: text() },
+        Body::LineAck { seq: 1 },
+        Body::Answer { call: 1, text: text() },
+        Body::Leave,
+        Body::Beat { newest: 9, admitted: 1 },
+        Body::Gone { why: Why::Unknown, newest: 0 },
+    ];
+    let mut datagrams = vec![
+        D::Join { client: 1, name: b"2".to_vec(), cookie: None },
+        D::Join { client: 1, name: b"2".to_vec(), cookie: Some(cookie) },
+        D::Retry { client: 1, cookie },
+        D::Welcome(welcome),
+        D::Refuse { client: 1 },
+        entry(2, vec![(1, 1)], EntryBody::Cast(text())),
+        entry(1, vec![], EntryBody::Join(3)),
+        entry(3, vec![], EntryBody::Leave(3, Why::Silent)),
+        D::Group { session: 5, body: GroupBody::Call { call: 1, within: Duration::from_secs(1), text: text() } },
+    ];
+    datagrams.extend(bodies.map(|body| D::Seat(seat, body)));
+    datagrams
 }
 
 fn datagrams() -> Vec<Datagram<'static>> {

@@ -23,6 +23,9 @@
 //! ```
 
 pub mod block;
+pub mod call;
+pub mod group_client;
+pub mod group_server;
 pub mod payload;
 pub mod receiver;
 pub mod sender;
@@ -30,6 +33,7 @@ pub mod silence;
 pub mod tally;
 
 mod group;
+mod group_io;
 mod membership;
 mod outgoing;
 

@@ -2,7 +2,7 @@
 
 mod args;
 mod list;
-mod stdin;
+pub(crate) mod stdin;
 mod summary;
 
 use std::num::NonZeroU64;

@@ -108,6 +108,23 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         elapsed_ns: Option<u64>,
     },
+    /// A message to a group was handed to whoever reads it, in the group's order. Its flow is who said it.
+    Delivered {
+        /// The name of who said it, or of who came or went.
+        peer: String,
+        /// What kind, such as `cast`, `join` or `leave`.
+        what: String,
+        /// Which one of all that this one said.
+        number: u64,
+        /// Its payload's length.
+        bytes: u64,
+        /// Its place among all messages of the group, where they have one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        position: Option<u64>,
+        /// Whom it is about, where somebody came or went.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<u64>,
+    },
     /// A message or datagram is known to be gone, or was thrown away.
     Dropped {
         /// From or to whom.

@@ -40,6 +40,15 @@ fn examples() -> Vec<Event> {
             elapsed_ns: Some(1),
         },
         Event::Received { peer: peer(), what: "json".into(), number: None, bytes: 34, name: None, elapsed_ns: None },
+        Event::Delivered {
+            peer: "2".into(),
+            what: "join".into(),
+            number: 1,
+            bytes: 0,
+            position: Some(7),
+            about: Some(2),
+        },
+        Event::Delivered { peer: "2".into(), what: "cast".into(), number: 1, bytes: 5, position: None, about: None },
         Event::Dropped { peer: peer(), what: "block".into(), number: Some(3), bytes: 1200, cause: Cause::Impaired },
         Event::Dropped { peer: peer(), what: "block".into(), number: None, bytes: 1200, cause: Cause::ReceiveBuffer },
         Event::Expired { what: "silence".into(), peer: some("server3"), after_ns: 5_000_000_000 },
@@ -54,7 +63,7 @@ fn examples() -> Vec<Event> {
         match event {
             Event::Started { .. } | Event::Resolved { .. } | Event::Connected { .. } | Event::Failed { .. } => {}
             Event::Joined { .. } | Event::Left { .. } | Event::Sent { .. } | Event::Received { .. } => {}
-            Event::Dropped { .. } | Event::Expired { .. } | Event::Phase { .. } => {}
+            Event::Delivered { .. } | Event::Dropped { .. } | Event::Expired { .. } | Event::Phase { .. } => {}
             Event::Measured { .. } | Event::Finished { .. } => {} // A new event: add it above, with and without its options.
         }
     }

@@ -12,7 +12,7 @@ const AHEAD: usize = 64;
 ///
 /// The thread ends with the input, with the first error, or when nobody receives; one that waits for a person to type
 /// ends with the process.
-pub(super) fn lines(input: impl Read + Send + 'static, longest: usize) -> mpsc::Receiver<io::Result<Vec<u8>>> {
+pub(crate) fn lines(input: impl Read + Send + 'static, longest: usize) -> mpsc::Receiver<io::Result<Vec<u8>>> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     std::thread::spawn(move || {
         let mut input = BufReader::new(input);

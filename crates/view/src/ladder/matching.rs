@@ -42,6 +42,7 @@ pub(super) fn peer(event: &Event) -> Option<&str> {
         | Event::Failed { .. }
         | Event::Joined { .. }
         | Event::Left { .. }
+        | Event::Delivered { .. }
         | Event::Dropped { .. }
         | Event::Expired { .. }
         | Event::Phase { .. }
@@ -120,6 +121,7 @@ pub(super) fn match_up(records: &[Record], ends: &[String; 2]) -> Vec<Step> {
             | Event::Joined { .. }
             | Event::Left { .. }
             | Event::Phase { .. }
+            | Event::Delivered { .. }
             | Event::Measured { .. } => {}
         }
     }
