@@ -25,9 +25,12 @@
 pub mod block;
 pub mod payload;
 pub mod receiver;
+pub mod rtcp;
+pub mod rtp;
 pub mod sender;
 pub mod silence;
 pub mod tally;
+pub mod track;
 
 mod group;
 mod membership;
