@@ -5,6 +5,7 @@
 //! [`Session`] (output, events, clock, shutdown) and turns what `run` returns into the exit code and, where it failed,
 //! into one clear error.
 
+pub mod batch;
 pub mod exit;
 pub mod flags;
 pub mod interface;

@@ -1,0 +1,228 @@
+//! Many datagrams a system call, both ways: what it takes to keep up with hundreds of thousands a second.
+//!
+//! Out, datagrams of one size leave as one super-packet that the kernel cuts (UDP segmentation offload, Linux 4.18), or
+//! one by one where it cannot. In, one call takes what has come (`recvmmsg`); each datagram stays one datagram to the
+//! kernel's counters, so what it drops is counted to the message.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::os::fd::AsRawFd;
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmsg, setsockopt,
+    sockopt,
+};
+
+/// How many datagrams the kernel cuts a super-packet into at most (`UDP_MAX_SEGMENTS`).
+pub const SEGMENTS: usize = 64;
+/// How many bytes a super-packet may carry: an IPv4 datagram's worth.
+pub const LONGEST: usize = 65_507;
+
+/// How many datagrams one call takes in.
+const INCOMING: usize = 64;
+
+/// Sends datagrams of `size` bytes each, which stand one behind the other in `bytes` (the last may be shorter), to
+/// `target`: as one super-packet where the kernel and the device can, else one by one. `can_cut` remembers that they
+/// cannot. Gives how many bytes were handed over: all, unless the socket's buffer ran full on the way.
+///
+/// # Errors
+/// What the operating system says to the first datagram that it does not take; `WouldBlock` when there is no room now.
+pub fn send(
+    socket: &impl AsRawFd,
+    target: SocketAddr,
+    bytes: &[u8],
+    size: usize,
+    can_cut: &mut bool,
+) -> io::Result<usize> {
+    let to = SockaddrStorage::from(target);
+    let size = size.max(1);
+    if *can_cut && bytes.len() > size && bytes.len() <= LONGEST {
+        match send_cut(socket, &to, bytes, size) {
+            Ok(sent) => return Ok(sent),
+            // No support in the kernel, on the device, or for datagrams that would have to be fragmented.
+            Err(Errno::EINVAL | Errno::EIO | Errno::EMSGSIZE | Errno::ENOPROTOOPT | Errno::EOPNOTSUPP) => {
+                *can_cut = false
+            }
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    let mut sent = 0;
+    // An empty datagram is one too.
+    loop {
+        let one = &bytes[sent..bytes.len().min(sent + size)];
+        match sendmsg(socket.as_raw_fd(), &[IoSlice::new(one)], &[], MsgFlags::empty(), Some(&to)) {
+            Ok(_) => sent += one.len(),
+            Err(_) if sent > 0 => return Ok(sent),
+            Err(errno) => return Err(errno.into()),
+        }
+        if sent >= bytes.len() {
+            return Ok(sent);
+        }
+    }
+}
+
+fn send_cut(socket: &impl AsRawFd, to: &SockaddrStorage, bytes: &[u8], size: usize) -> Result<usize, Errno> {
+    let size = u16::try_from(size).map_err(|_| Errno::EMSGSIZE)?;
+    let cut = [ControlMessage::UdpGsoSegments(&size)];
+    sendmsg(socket.as_raw_fd(), &[IoSlice::new(bytes)], &cut, MsgFlags::empty(), Some(to))
+}
+
+/// Asks the kernel to say, with each datagram, how many the socket has dropped before it for want of room.
+///
+/// # Errors
+/// When the system cannot.
+pub fn count_drops(socket: &impl std::os::fd::AsFd) -> io::Result<()> {
+    Ok(setsockopt(socket, sockopt::RxqOvfl, &1)?)
+}
+
+/// Room for what one call takes in.
+#[derive(Debug)]
+pub struct Incoming {
+    room: Vec<u8>,
+    each: usize,
+    headers: Vec<Header>,
+    dropped: u32,
+}
+
+/// What is known of a datagram beside its bytes.
+#[derive(Clone, Copy, Debug)]
+struct Header {
+    length: usize,
+    from: SocketAddr,
+}
+
+impl Incoming {
+    /// Room for datagrams of up to `each` bytes; longer ones are cut.
+    #[must_use]
+    pub fn new(each: usize) -> Self {
+        Incoming { room: vec![0; each * INCOMING], each, headers: Vec::with_capacity(INCOMING), dropped: 0 }
+    }
+
+    /// Takes in what has come, up to a batch of it. Does not wait.
+    ///
+    /// # Errors
+    /// What the operating system says; `WouldBlock` when nothing is here.
+    pub fn receive(&mut self, socket: &impl AsRawFd) -> io::Result<usize> {
+        self.headers.clear();
+        let mut slices: Vec<[IoSliceMut<'_>; 1]> =
+            self.room.chunks_mut(self.each.max(1)).map(|chunk| [IoSliceMut::new(chunk)]).collect();
+        // Anew each time: the kernel writes lengths into the headers that the next call would take for limits.
+        let mut headers = MultiHeaders::preallocate(slices.len(), Some(nix::cmsg_space!(u32)));
+        let received = recvmmsg(socket.as_raw_fd(), &mut headers, &mut slices, MsgFlags::MSG_DONTWAIT, None)?;
+        for message in received {
+            let dropped = message.cmsgs().into_iter().flatten().find_map(|control| match control {
+                ControlMessageOwned::RxqOvfl(count) => Some(count),
+                _ => None,
+            });
+            self.dropped = dropped.unwrap_or(self.dropped);
+            let from = message.address.as_ref().and_then(address).unwrap_or_else(|| (IpAddr::from([0; 4]), 0).into());
+            self.headers.push(Header { length: message.bytes, from });
+        }
+        Ok(self.headers.len())
+    }
+
+    /// What the last call took in, in order of arrival.
+    pub fn datagrams(&self) -> impl Iterator<Item = (&[u8], SocketAddr)> {
+        self.room
+            .chunks(self.each.max(1))
+            .zip(&self.headers)
+            .map(|(bytes, header)| (bytes.get(..header.length).unwrap_or(bytes), header.from))
+    }
+
+    /// How many datagrams the socket had dropped, since it was opened, when the newest one taken in came; counts to 2³²
+    /// and needs [`count_drops`].
+    #[must_use]
+    pub fn dropped(&self) -> u32 {
+        self.dropped
+    }
+}
+
+fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = storage.as_sockaddr_in().map(|v4| SocketAddr::from((v4.ip(), v4.port())));
+    let v6 = || storage.as_sockaddr_in6().map(|v6| SocketAddrV6::new(v6.ip(), v6.port(), 0, v6.scope_id()).into());
+    v4.or_else(v6)
+}
+
+/// How many datagrams the kernel threw away for want of room in `socket`'s receive buffer, as `/proc/net/udp` counts
+/// them; none where the system does not tell. (The column also counts wrong checksums.)
+#[must_use]
+pub fn dropped_by_kernel(socket: &impl std::os::fd::AsFd, is_v4: bool) -> Option<u64> {
+    let inode = nix::sys::stat::fstat(socket).ok()?.st_ino;
+    let table = if is_v4 { "/proc/thread-self/net/udp" } else { "/proc/thread-self/net/udp6" };
+    in_table(&std::fs::read_to_string(table).ok()?, inode)
+}
+
+/// The last column of the row of that inode, which is its tenth: see proc_net_udp in the kernel's documentation.
+fn in_table(table: &str, inode: u64) -> Option<u64> {
+    table.lines().skip(1).find_map(|row| {
+        let mut fields = row.split_ascii_whitespace();
+        (fields.nth(9)?.parse() == Ok(inode)).then(|| fields.next_back()?.parse().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    fn pair() -> (UdpSocket, UdpSocket, SocketAddr) {
+        let (sender, receiver) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        let to = receiver.local_addr().unwrap();
+        (sender, receiver, to)
+    }
+
+    #[test]
+    fn a_batch_is_as_many_datagrams_as_it_was() {
+        let (sender, receiver, to) = pair();
+        let from = sender.local_addr().unwrap();
+        for mut can_cut in [true, false] {
+            let bytes: Vec<u8> = (0..=250).collect();
+            assert_eq!(send(&sender, to, &bytes, 100, &mut can_cut).unwrap(), 251);
+            assert_eq!(send(&sender, to, b"", 100, &mut can_cut).unwrap(), 0);
+            let mut incoming = Incoming::new(200);
+            let mut taken: Vec<Vec<u8>> = Vec::new();
+            while taken.len() < 4 {
+                // Loopback delivers before `send` returns.
+                incoming.receive(&receiver).unwrap();
+                assert!(incoming.datagrams().all(|(_, who)| who == from));
+                taken.extend(incoming.datagrams().map(|(bytes, _)| bytes.to_vec()));
+            }
+            assert_eq!(taken, [&bytes[..100], &bytes[100..200], &bytes[200..], b""]);
+            assert_eq!(incoming.receive(&receiver).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        }
+    }
+
+    #[test]
+    fn drops_are_counted_to_the_datagram() {
+        let (sender, receiver, to) = pair();
+        socket2::SockRef::from(&receiver).set_recv_buffer_size(20_000).unwrap();
+        count_drops(&receiver).unwrap();
+        let (mut incoming, mut can_cut, mut taken) = (Incoming::new(100), true, 0);
+        let sent = 50 * SEGMENTS;
+        for _ in 0..50 {
+            send(&sender, to, &[7; SEGMENTS * 100], 100, &mut can_cut).unwrap();
+        }
+        while let Ok(count) = incoming.receive(&receiver) {
+            taken += count;
+        }
+        assert!(taken < sent, "20 kB hold no {sent} datagrams");
+        send(&sender, to, b"last", 100, &mut can_cut).unwrap();
+        incoming.receive(&receiver).unwrap();
+        assert_eq!(usize::try_from(incoming.dropped()).unwrap(), sent - taken);
+        let told = dropped_by_kernel(&receiver, true);
+        assert!(told.is_none() || told == Some(incoming.dropped().into()), "{told:?}");
+    }
+
+    #[test]
+    fn the_row_of_the_inode_tells() {
+        let table = "\
+   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+  412: 010101E0:138F 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 48213 2 0000000000000000 0
+  412: 010101E0:138F 00000000:0000 07 00000000:00034B00 00:00000000 00000000  1000        0 48299 2 0000000000000000 1204
+garbage
+";
+        assert_eq!((in_table(table, 48_299), in_table(table, 48_213), in_table(table, 1)), (Some(1204), Some(0), None));
+    }
+}
