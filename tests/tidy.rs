@@ -26,7 +26,7 @@ const HOUSE: &[Room] = &[
         never: &[],
     },
     Room { package: "anycast", folder: "anycast", may_import: &["events", "labkit"], never: &[] },
-    Room { package: "multicast", folder: "multicast", may_import: &["events", "labkit"], never: &[] },
+    Room { package: "multicast", folder: "multicast", may_import: &["events", "labkit", "netsim"], never: &[] },
     Room {
         package: "udp-transfer",
         folder: "udp-transfer",

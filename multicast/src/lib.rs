@@ -37,5 +37,5 @@ mod membership;
 mod outgoing;
 
 pub use group::Group;
-pub use membership::Membership;
+pub use membership::{Change, Membership};
 pub use outgoing::{Outgoing, Reach};

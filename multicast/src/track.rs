@@ -5,6 +5,7 @@
 
 mod counts;
 mod jitter;
+mod order;
 mod stream;
 mod window;
 
@@ -14,6 +15,7 @@ use std::hash::Hash;
 use events::Time;
 
 pub use counts::Counts;
+pub use order::{PATIENCE, Reorder};
 pub use stream::{Stream, Verdict};
 pub use window::WINDOW;
 
@@ -132,6 +134,12 @@ impl<K: Copy + Eq + Hash> Tracker<K> {
         let mut rows: Vec<&Row<K>> = self.rows.values().collect();
         rows.sort_by_key(|row| row.flow);
         rows
+    }
+
+    /// The stream of that key.
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<&Row<K>> {
+        self.rows.get(key)
     }
 
     /// How many streams are followed.
