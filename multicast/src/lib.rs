@@ -23,6 +23,7 @@
 //! ```
 
 pub mod block;
+pub mod compare;
 pub mod payload;
 pub mod receiver;
 pub mod rtcp;

@@ -132,3 +132,24 @@ fn a_load_prints_no_line_for_each_message() {
     assert!(told.lines().count() < 1000, "{}", told.lines().count());
     assert!(told.contains("Verdict: 5000 messages heard, from 1 source"), "{told}");
 }
+
+#[test]
+fn the_three_ways_are_measured_side_by_side() {
+    let args = ["--cast", "compare", "--receivers", "7", "-c", "20", "-i", "0", "-l", "64", "--json"];
+    let output = run("multicast-sender", &args);
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let casts = told["casts"].as_array().unwrap();
+    let put_out: Vec<(&str, u64, u64)> = casts
+        .iter()
+        .map(|cast| {
+            (cast["cast"].as_str().unwrap(), cast["datagrams"].as_u64().unwrap(), cast["bytes"].as_u64().unwrap())
+        })
+        .collect();
+    assert_eq!(put_out, [("unicast", 140, 8_960), ("broadcast", 20, 1_280), ("multicast", 20, 1_280)]);
+    for cast in casts {
+        assert_eq!((cast["heard"].as_u64(), cast["receivers"].as_array().unwrap().len()), (Some(140), 7), "{cast}");
+    }
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let refused = run("multicast-sender", &["--cast", "unicast", "-l", "15"]);
+    assert_eq!(refused.status.code(), Some(2));
+}

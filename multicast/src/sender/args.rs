@@ -1,9 +1,11 @@
 //! What may be typed to the sender, and the banner it begins with.
 
+use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
 use clap::Parser;
+use events::Event;
 use labkit::flags::switch;
 use labkit::interface::Choice;
 use labkit::program::VERSION;
@@ -11,7 +13,11 @@ use labkit::{Common, Exit, Failure, Program, Session, units};
 
 use super::list::List;
 use super::{Config, Framing, Item, Rate, Sender};
-use crate::{Group, Outgoing, Reach, block, rtp};
+use crate::compare::{self, Way};
+use crate::{Group, Outgoing, Reach, block, payload, rtp};
+
+/// The interval where none is typed: for people to follow.
+const LONG: Duration = Duration::from_secs(1);
 
 /// Send messages to a multicast group, one datagram each
 #[derive(Parser, Debug)]
@@ -22,7 +28,8 @@ use crate::{Group, Outgoing, Reach, block, rtp};
   multicast-sender -I lo --name sender1           three payloads to 224.1.1.1:5007: text, JSON, 16 random bytes
   multicast-sender -I lo --text hello -c 10 -i 500ms   a text, ten times
   date | multicast-sender -I lo 239.1.1.1:6000 -  each line of standard input
-  multicast-sender -I lo -b 50M -l 1400 -t 10s -c 0   a load of 50 Mbit/s for ten seconds",
+  multicast-sender -I lo -b 50M -l 1400 -t 10s -c 0   a load of 50 Mbit/s for ten seconds
+  multicast-sender --cast compare --receivers 50  one message to 50: by unicast, broadcast and multicast",
     after_help = "Raw payloads have no header, no number, no answer; numbered ones are RTP (RFC 3550), and receivers know \
 what they missed. A receiver that has not joined yet hears nothing: --delay waits for it."
 )]
@@ -104,6 +111,22 @@ pub struct SenderArgs {
     #[arg(long, value_name = "N", env = "CASTLAB_SEED", hide_env_values = true)]
     seed: Option<u64>,
 
+    /// Measure what it costs to reach --receivers on this machine that way, or all three ways: 100 messages, 5 ms apart,
+    /// unless --count and --interval say otherwise
+    #[arg(long, value_name = "WAY", value_enum, env = "CASTLAB_CAST", hide_env_values = true)]
+    cast: Option<Cast>,
+
+    /// How many receivers --cast makes, 1 to 100
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u16).range(1..=i64::from(compare::RECEIVERS)),
+        env = "CASTLAB_RECEIVERS",
+        hide_env_values = true
+    )]
+    receivers: u16,
+
     #[command(flatten)]
     list: List,
 
@@ -111,7 +134,43 @@ pub struct SenderArgs {
     common: Common,
 }
 
+/// What `--cast` measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Cast {
+    Unicast,
+    Broadcast,
+    Multicast,
+    /// All three, one after the other
+    Compare,
+}
+
 impl SenderArgs {
+    /// What `--cast` is to measure.
+    fn comparison(&self, cast: Cast) -> Result<compare::Config, Failure> {
+        let IpAddr::V4(group) = Group::parse(&self.group)?.address() else {
+            return Err(Failure::usage("--cast measures on the loopback interface, which carries no IPv6 multicast")
+                .hint(format!("an IPv4 group, such as {}", Group::DEFAULT)));
+        };
+        let length = self.length.unwrap_or(100);
+        if !(compare::SHORTEST..=payload::LONGEST_V4).contains(&length) {
+            let (from, to) = (compare::SHORTEST, payload::LONGEST_V4);
+            return Err(Failure::usage(format!("--length {length}: with --cast a message has {from} to {to} bytes")));
+        }
+        Ok(compare::Config {
+            ways: match cast {
+                Cast::Unicast => vec![Way::Unicast],
+                Cast::Broadcast => vec![Way::Broadcast],
+                Cast::Multicast => vec![Way::Multicast],
+                Cast::Compare => Way::ALL.to_vec(),
+            },
+            receivers: self.receivers,
+            messages: if self.count > 1 { self.count } else { 100 },
+            interval: if self.interval == LONG { Duration::from_millis(5) } else { self.interval },
+            length,
+            group,
+        })
+    }
+
     /// What is meant.
     ///
     /// # Errors
@@ -177,6 +236,16 @@ impl Program for SenderArgs {
     }
 
     async fn run(self, session: Session) -> Result<Exit, Failure> {
+        if let Some(cast) = self.cast {
+            let config = self.comparison(cast)?;
+            session.tell_started(None, None);
+            let output = session.output.clone();
+            let compared = compare::run(&config, &session).await?;
+            output.result(compared.to_string());
+            output.json(&compared.to_json());
+            session.recorder.tell(|| Event::Finished { outcome: compared.outcome(), reason: None });
+            return Ok(compared.exit());
+        }
         let config = self.config()?;
         let (output, reach, delay, framing) = (session.output.clone(), config.reach, config.delay, config.framing);
         let seed = config.items.contains(&Item::Random).then_some(config.seed);
