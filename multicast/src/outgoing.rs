@@ -250,6 +250,11 @@ fn refused(operation: &str, group: &Group, interface: Option<&Interface>, error:
         error.kind(),
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable | io::ErrorKind::AddrNotAvailable
     );
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        // On the way out the kernel says so of what a rule of this machine drops.
+        return Failure { code: "NET-FIREWALL", ..failure }
+            .hint("a firewall rule of this machine drops it: `nft list ruleset` shows the rules");
+    }
     if !no_way {
         return failure;
     }

@@ -58,24 +58,52 @@ impl Running {
 fn who_leaves_and_comes_back_is_told_what_that_cost() {
     let group = group(1);
     let mut receiver = Running::start("multicast-receiver", &["-I", "lo", &group]);
-    receiver.read_until("Listening");
-    let mut sender = Running::start("multicast-sender", &["-I", "lo", "-i", "0", "--framing", "rtp", &group, "-"]);
+    let mut printed = receiver.read_until("Listening");
+    let send = ["-I", "lo", "-i", "0", "--framing", "rtp", "--name", "sender1", &group, "-"];
+    let mut sender = Running::start("multicast-sender", &send);
     sender.tell("one", "Sent text 1 ");
-    receiver.read_until("Received text 1 ");
-    receiver.tell("leave", "Left multicast group");
+    printed += &receiver.read_until("Received text 1 ");
+    printed += &receiver.tell("leave", "Left multicast group");
     sender.tell("two", "Sent text 2 ");
     sender.tell("three", "Sent text 3 ");
-    receiver.tell("nonsense\njoin", "Joined multicast group");
+    printed += &receiver.tell("nonsense\njoin", "Joined multicast group");
     sender.tell("four", "Sent text 4 ");
-    receiver.read_until("Received text 4 ");
+    printed += &receiver.read_until("Received text 4 ");
     assert!(receiver.tell("print", "So far").contains(": 2 heard, from 1 sources, 0 missing"));
     assert_eq!(sender.end().1, 0);
-    receiver.tell("q", "Leaving");
+    printed += &receiver.tell("q", "Leaving");
     let (told, code) = receiver.end();
+    printed += &told;
     assert_eq!(code, 0, "{told}");
+    assert_eq!(words(&printed), words(transcript("## Numbered messages")), "the guide shows what is really printed");
     assert!(told.contains("(left): 2 messages missed"), "{told}");
     assert!(told.contains("Verdict: 2 messages heard, from 1 source in "), "{told}");
     assert!(told.contains("; none missing; 2 while away"), "{told}");
+}
+
+/// The words of each line, without numbers, units and rules: what must stay the same from run to run.
+fn words(text: &str) -> Vec<Vec<&str>> {
+    let is_word = |word: &&str| word.len() > 2 && word.chars().all(|c| c.is_ascii_alphabetic());
+    text.lines()
+        .map(|line| line.split_whitespace().map(|word| word.trim_matches(|c| ":;()".contains(c))).filter(is_word))
+        .map(|line| line.filter(|word| !["KiB", "MiB"].contains(word)).collect())
+        .filter(|line: &Vec<&str>| !line.is_empty())
+        .collect()
+}
+
+/// The first fenced block after `heading` in the guide.
+fn transcript(heading: &str) -> &'static str {
+    let (_, rest) = include_str!("../README.md").split_once(heading).unwrap();
+    let (_, block) = rest.split_once("```text\n").unwrap();
+    block.split_once("\n```").unwrap().0
+}
+
+#[test]
+fn the_guide_shows_what_the_comparison_prints() {
+    let output = run("multicast-sender", &["--cast", "compare", "-i", "1ms"]);
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let shown = words(transcript("### Three ways"));
+    assert_eq!(words(&printed)[..shown.len()], shown);
 }
 
 #[test]
