@@ -159,8 +159,13 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 
 /// Every command of every binary, subcommands included.
 fn commands() -> Vec<Command> {
-    let binaries =
-        [castlab::args::Args::command(), anycast::args::ServerArgs::command(), anycast::args::ClientArgs::command()];
+    let binaries = [
+        castlab::args::Args::command(),
+        anycast::args::ServerArgs::command(),
+        anycast::args::ClientArgs::command(),
+        multicast::sender::SenderArgs::command(),
+        multicast::receiver::ReceiverArgs::command(),
+    ];
     let mut found = Vec::new();
     for mut binary in binaries {
         binary.build();
