@@ -98,18 +98,26 @@ impl Membership {
         self.socket.poll_recv_ready(context)
     }
 
+    /// The next datagram: its length and where it came from. Safe to cancel: no datagram is lost then.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub async fn receive(&self, into: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.recv_from(into).await
+    }
+
     /// Takes in what has come, up to a batch of it. Does not wait.
     ///
     /// # Errors
     /// What the operating system says; `WouldBlock` when nothing is here.
-    pub fn receive(&self, into: &mut Incoming) -> io::Result<usize> {
+    pub fn receive_batch(&self, into: &mut Incoming) -> io::Result<usize> {
         self.socket.try_io(Interest::READABLE, || into.receive(&self.socket))
     }
 
     /// The same, asking the kernel itself: tokio may hold that nothing has come without having looked.
     ///
     /// # Errors
-    /// As [`Membership::receive`].
+    /// As [`Membership::receive_batch`].
     pub fn receive_rest(&self, into: &mut Incoming) -> io::Result<usize> {
         into.receive(&self.socket)
     }

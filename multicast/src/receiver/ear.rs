@@ -96,8 +96,8 @@ impl Ear {
 
     pub(super) fn receive(&self, which: Which, into: &mut Incoming) -> std::io::Result<usize> {
         match (which, &self.reports) {
-            (Which::Reports, Some(reports)) => reports.receive(into),
-            _ => self.messages.receive(into),
+            (Which::Reports, Some(reports)) => reports.receive_batch(into),
+            _ => self.messages.receive_batch(into),
         }
     }
 
