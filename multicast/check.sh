@@ -1,14 +1,14 @@
 # shellcheck shell=bash disable=SC2154 # $out and the verbs used here are scripts/lab's
 # What the multicast lab must show, in containers. Sourced by `scripts/lab multicast check`.
 
-plan 26
+plan 35
 
 # address SERVICE: its container's address in the lab's network.
 address() { docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$(ids "$1")"; }
 
 # The lab as it is, and the outsider with it: each sender sends for 15 seconds, and receiver2 leaves in the midst of that.
 run() {
-    export COMPOSE_PROFILES=outsider
+    export COMPOSE_PROFILES=outsider,numbered
     start
     # Asked for while they run: a container that has ended has no address any more.
     local part
@@ -17,9 +17,12 @@ run() {
         equal "$part ends with exit code 0" "$(until_ended "$part" 60)" 0
     done
     equal "the outsider, in another group on the same port, ends with exit code 4: nobody was heard" "$(until_ended outsider 60)" 4
-    for part in sender1 sender2 receiver1 receiver2 outsider; do
+    for part in several single early; do
+        equal "$part ends with exit code 0" "$(until_ended "$part" 60)" 0
+    done
+    for part in sender1 sender2 receiver1 receiver2 outsider several single early; do
         logs "$part" >"$out/$part.log"
-        events "$part" >"$out/$part.jsonl"
+        case $part in several | single | early) ;; *) events "$part" >"$out/$part.jsonl" ;; esac
     done
 }
 
@@ -50,6 +53,19 @@ receivers() {
     at_least "receiver2, who leaves early, hears some" "$(heard receiver2)" 3
     at_most "and misses some" "$(heard receiver2)" 59
     equal "the outsider hears none" "$(heard outsider)" 0
+}
+
+# result RECEIVER NAME: the first figure of that name in its JSON object.
+result() { grep -oE "\"$2\":[0-9]+" "$out/$1.log" | head -n 1 | grep -oE '[0-9]+$' || true; }
+
+numbered() {
+    equal "several hears both sources, all 100 messages of each, and none is missing" \
+        "$(result several messages) $(result several lost) $(count '"ssrc":' "$out/several.log")" "200 0 1"
+    equal "single asked for the first source alone: its 100 messages" "$(result single messages)" 100
+    equal "and its kernel let in no other" "$(result single strangers)" 0
+    at_least "early, who was away, hears some" "$(result early messages)" 1
+    at_least "and knows what it missed meanwhile" "$(result early while_away)" 2
+    equal "which was all that it did not hear" "$(($(result early messages) + $(result early while_away)))" 200
 }
 
 # reports MEMBER CHANGE GROUP: times of its IGMPv3 reports that say so; to_ex {} is joining, to_in {} leaving (RFC 3376
@@ -88,5 +104,6 @@ clean_end() {
 
 run
 receivers
+numbered
 capture
 clean_end

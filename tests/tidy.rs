@@ -166,6 +166,8 @@ fn commands() -> Vec<Command> {
         anycast::args::ClientArgs::command(),
         multicast::group_server::ServerArgs::command(),
         multicast::group_client::ClientArgs::command(),
+        multicast::sender::SenderArgs::command(),
+        multicast::receiver::ReceiverArgs::command(),
     ];
     let mut found = Vec::new();
     for mut binary in binaries {

@@ -12,6 +12,9 @@ use arq::{
 use doctor::probe::{Kind, Message, Name, Path};
 use events::{Event, Record, Time};
 use multicast::call::{Order, wire as group};
+use multicast::payload::Kind;
+use multicast::rtcp::{self, Totals};
+use multicast::rtp;
 
 fn main() -> std::io::Result<()> {
     let datagrams: Vec<Vec<u8>> = datagrams().iter().map(unsealed).collect();
@@ -27,6 +30,7 @@ fn main() -> std::io::Result<()> {
         "burst=1%:8,blackout=2s@5s/7s,drop=block:3,drop=report:1",
     ];
     write("impairment", &impairments.map(|text| text.as_bytes().to_vec()))?;
+    write("rtp", &numbered())?;
     let record = Record::new(Time::ZERO, "server1", Event::Phase { name: "transfer".into() });
     write("probe", &[probe()])?;
     let rules = r#"{"nftables": [{"chain": {"family": "inet", "table": "f", "name": "c", "hook": "input", "prio": 0, "policy": "drop"}},
@@ -45,6 +49,17 @@ fn main() -> std::io::Result<()> {
 fn framed(datagrams: &[Vec<u8>]) -> Vec<u8> {
     let length = |datagram: &Vec<u8>| u16::try_from(datagram.len()).expect("short").to_be_bytes();
     datagrams.iter().flat_map(|datagram| [&length(datagram), datagram.as_slice()].concat()).collect()
+}
+
+/// A message of ours, one of somebody's with 16 bits of number, and a report.
+fn numbered() -> Vec<Vec<u8>> {
+    let mut ours = Vec::new();
+    rtp::write_header(&mut ours, Kind::Text, 7, 70_000, 90_000);
+    ours.extend_from_slice(b"hello, fuzzer, hello");
+    let theirs = [&[0x80, 96, 0xff, 0xff, 0, 0, 0, 1, 0, 0, 0, 9][..], &[b'x'; 28]].concat();
+    let totals = Some(Totals { packets: 9, ..Totals::default() });
+    let report = rtcp::Report { ssrc: 7, totals, cname: Some("a".into()), bye: false, name: None }.encode();
+    vec![[ours.clone(), theirs.clone()].concat(), [theirs, ours.clone(), ours].concat(), report]
 }
 
 fn write(target: &str, seeds: &[Vec<u8>]) -> std::io::Result<()> {

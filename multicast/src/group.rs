@@ -1,4 +1,4 @@
-//! A multicast group as people type it: `GROUP[:PORT]`, IPv4 or IPv6.
+//! A multicast group as people type it: `[SOURCE,]GROUP[:PORT]`, IPv4 or IPv6.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
@@ -16,6 +16,7 @@ pub struct Group {
     address: IpAddr,
     port: u16,
     zone: Option<String>,
+    source: Option<IpAddr>,
 }
 
 impl Group {
@@ -28,16 +29,30 @@ impl Group {
     /// `MC-ADDR` when `address` is no multicast address.
     pub fn new(address: IpAddr, port: u16) -> Result<Self, Failure> {
         if address.is_multicast() {
-            return Ok(Group { address, port, zone: None });
+            return Ok(Group { address, port, zone: None, source: None });
         }
         Err(refuse(format!("{address} is no multicast address")))
     }
 
-    /// Reads `224.1.1.1`, `224.1.1.1:5007`, `ff15::1:5`, `[ff15::1:5]:5007`, `[ff02::1:5%eth0]:5007`.
+    /// Reads `224.1.1.1`, `224.1.1.1:5007`, `ff15::1:5`, `[ff15::1:5]:5007`, `[ff02::1:5%eth0]:5007`, and each of them
+    /// with the one source meant before it: `192.0.2.7,232.1.1.1` (RFC 4607).
     ///
     /// # Errors
     /// `MC-ADDR` when it is no such address, or no multicast address.
     pub fn parse(text: &str) -> Result<Self, Failure> {
+        let Some((source, group)) = text.split_once(',') else { return Group::parse_alone(text) };
+        let (shown, group) = (labkit::text::show(source.as_bytes(), 80), Group::parse_alone(group)?);
+        let is_source =
+            |source: &IpAddr| !(source.is_multicast() || source.is_unspecified() || source == &IpAddr::from([255; 4]));
+        let source = source.trim_start_matches('[').trim_end_matches(']').parse().ok().filter(is_source);
+        let source = source.ok_or_else(|| refuse(format!("'{shown}' is no source: the address of one host is")))?;
+        if source.is_ipv4() != group.address.is_ipv4() {
+            return Err(refuse(format!("{source} and {group} are of two address families")));
+        }
+        Ok(Group { source: Some(source), ..group })
+    }
+
+    fn parse_alone(text: &str) -> Result<Self, Failure> {
         let bare_v6 = text.matches(':').count() > 1 && !text.starts_with('[');
         let target: Target = if bare_v6 { format!("[{text}]").parse() } else { text.parse() }
             .map_err(|reason| refuse(format!("'{}' is no group: {reason}", labkit::text::show(text.as_bytes(), 80))))?;
@@ -64,6 +79,12 @@ impl Group {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The one source meant, where one was named: its messages alone are wanted.
+    #[must_use]
+    pub fn source(&self) -> Option<IpAddr> {
+        self.source
     }
 
     /// The interface typed after `%`, where one was.
@@ -127,6 +148,9 @@ fn refuse(message: String) -> Failure {
 impl fmt::Display for Group {
     /// As it may be typed: `224.1.1.1:5007`, `[ff02::1:5%eth0]:5007`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(source) = self.source {
+            write!(f, "{source},")?;
+        }
         match (self.address, &self.zone) {
             (IpAddr::V4(address), _) => write!(f, "{address}:{}", self.port),
             (IpAddr::V6(address), None) => write!(f, "[{address}]:{}", self.port),
@@ -149,6 +173,9 @@ mod tests {
             ("[ff15::1:5]:6000", "[ff15::1:5]:6000"),
             ("ff02::1%lo", "[ff02::1%lo]:5007"),
             ("[ff02::1%eth0]:7", "[ff02::1%eth0]:7"),
+            ("192.0.2.7,232.1.1.1", "192.0.2.7,232.1.1.1:5007"),
+            ("fd00::1,ff35::1", "fd00::1,[ff35::1]:5007"),
+            ("[fd00::1],[ff35::1]:6000", "fd00::1,[ff35::1]:6000"),
         ] {
             let group = Group::parse(text).unwrap();
             assert_eq!(group.to_string(), shown, "{text}");
@@ -172,7 +199,13 @@ mod tests {
             "224.1.1.1%lo",
             "ff02::1%",
             "group.example:5007",
-            "192.0.2.7,232.1.1.1",
+            "224.1.1.2,232.1.1.1",
+            "0.0.0.0,232.1.1.1",
+            "fd00::1,232.1.1.1",
+            "192.0.2.7,192.0.2.8",
+            "192.0.2.7,232.1.1.1,232.1.1.2",
+            "host,232.1.1.1",
+            ",232.1.1.1",
             "-",
             "\x1b[2J",
         ] {

@@ -24,13 +24,17 @@
 
 pub mod block;
 pub mod call;
+pub mod compare;
 pub mod group_client;
 pub mod group_server;
 pub mod payload;
 pub mod receiver;
+pub mod rtcp;
+pub mod rtp;
 pub mod sender;
 pub mod silence;
 pub mod tally;
+pub mod track;
 
 mod group;
 mod group_io;
@@ -38,5 +42,5 @@ mod membership;
 mod outgoing;
 
 pub use group::Group;
-pub use membership::Membership;
+pub use membership::{Change, Membership};
 pub use outgoing::{Outgoing, Reach};

@@ -2,23 +2,37 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::task::{Context, Poll};
 
+use labkit::batch::{self, Incoming};
 use labkit::interface::{self, Choice, Interface};
 use labkit::socket::{self, Buffer};
 use labkit::{Exit, Failure};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use crate::Group;
 
-/// A joined group: one socket, one membership per interface. Dropping it leaves too (the kernel sees to that), but
-/// [`Membership::leave`] says so.
+/// A group's socket, with one membership per interface while it is joined. Dropping it leaves too (the kernel sees to
+/// that), but [`Membership::leave`] says so.
 #[derive(Debug)]
 pub struct Membership {
     socket: UdpSocket,
     group: Group,
+    choice: Choice,
     interfaces: Vec<Interface>,
     buffer: Buffer,
+    is_joined: bool,
+}
+
+/// What happened to an interface we joined on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It went down, or away.
+    Down(String),
+    /// It is up again, or new, and joined.
+    Up(String),
 }
 
 impl Membership {
@@ -33,16 +47,26 @@ impl Membership {
     /// `MC-IFACE` when no interface is meant or one cannot join, `MC-LIMIT` when the kernel allows no more memberships,
     /// `PORT-IN-USE` when a program holds the port without sharing it.
     pub fn join(group: &Group, choice: &Choice, receive_buffer: usize) -> Result<Self, Failure> {
+        let mut membership = Membership::open(group, choice, receive_buffer)?;
+        membership.rejoin()?;
+        Ok(membership)
+    }
+
+    /// The same, but not joined yet: nothing is heard until [`Membership::rejoin`].
+    ///
+    /// # Errors
+    /// As [`Membership::join`].
+    pub fn open(group: &Group, choice: &Choice, receive_buffer: usize) -> Result<Self, Failure> {
         let interfaces = meant(group, choice, &interface::all()?)?;
         let first = interfaces.first().map_or(0, |interface| interface.index);
         let socket = bind(group, first)?;
         let group = group.on_port(socket::local(&socket)?.port());
         let buffer = socket::receive_buffer(&socket, receive_buffer)
             .map_err(|error| Failure::io("set the receive buffer of", &group, &error))?;
-        for (done, interface) in interfaces.iter().enumerate() {
-            join_one(&socket, &group, interface).map_err(|error| join_failure(&group, interface, done, &error))?;
+        if let Err(error) = batch::count_drops(&socket) {
+            tracing::debug!("drops of {group} are not told with each message: {error}");
         }
-        Ok(Membership { socket, group, interfaces, buffer })
+        Ok(Membership { socket, group, choice: choice.clone(), interfaces, buffer, is_joined: false })
     }
 
     /// The group, with its port where port 0 was asked for.
@@ -51,16 +75,27 @@ impl Membership {
         &self.group
     }
 
-    /// The interfaces it is joined on.
+    /// The interfaces it is joined on, or would be.
     #[must_use]
     pub fn interfaces(&self) -> &[Interface] {
         &self.interfaces
+    }
+
+    /// Whether it is joined now.
+    #[must_use]
+    pub fn is_joined(&self) -> bool {
+        self.is_joined
     }
 
     /// The receive buffer asked for and granted.
     #[must_use]
     pub fn buffer(&self) -> Buffer {
         self.buffer
+    }
+
+    /// Ready once something may have come.
+    pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.poll_recv_ready(context)
     }
 
     /// The next datagram: its length and where it came from. Safe to cancel: no datagram is lost then.
@@ -71,26 +106,78 @@ impl Membership {
         self.socket.recv_from(into).await
     }
 
-    /// Leaves on every interface: nothing new comes in. What came before is still in what it returns, a non-blocking
-    /// handle on the same socket. (Tokio's own `try_recv` may say that there is nothing without having looked.)
+    /// Takes in what has come, up to a batch of it. Does not wait.
     ///
     /// # Errors
-    /// When the process has no file descriptor left for the handle.
-    pub fn leave(&self) -> io::Result<std::net::UdpSocket> {
-        let socket = SockRef::from(&self.socket);
+    /// What the operating system says; `WouldBlock` when nothing is here.
+    pub fn receive_batch(&self, into: &mut Incoming) -> io::Result<usize> {
+        self.socket.try_io(Interest::READABLE, || into.receive(&self.socket))
+    }
+
+    /// The same, asking the kernel itself: tokio may hold that nothing has come without having looked.
+    ///
+    /// # Errors
+    /// As [`Membership::receive_batch`].
+    pub fn receive_rest(&self, into: &mut Incoming) -> io::Result<usize> {
+        into.receive(&self.socket)
+    }
+
+    /// How many datagrams the receive buffer had no room for, where the system tells.
+    #[must_use]
+    pub fn dropped(&self) -> Option<u64> {
+        batch::dropped_by_kernel(&self.socket, self.group.address().is_ipv4())
+    }
+
+    /// Leaves on every interface: nothing new comes in. What came before can still be received.
+    pub fn leave(&mut self) {
         for interface in &self.interfaces {
-            let left = match self.group.address() {
-                IpAddr::V4(group) => {
-                    socket.leave_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(interface.index))
-                }
-                IpAddr::V6(group) => socket.leave_multicast_v6(&group, interface.index),
-            };
-            if let Err(error) = left {
+            if let Err(error) = leave_one(&self.socket, &self.group, interface) {
                 // The interface may be gone; then so is the membership.
                 tracing::debug!("leaving {} on {}: {error}", self.group, interface.name);
             }
         }
-        Ok(socket.try_clone()?.into())
+        self.is_joined = false;
+    }
+
+    /// Joins, again or for the first time, on the interfaces that are meant now.
+    ///
+    /// # Errors
+    /// As [`Membership::join`].
+    pub fn rejoin(&mut self) -> Result<(), Failure> {
+        self.interfaces = meant(&self.group, &self.choice, &interface::all()?)?;
+        for (done, interface) in self.interfaces.iter().enumerate() {
+            join_one(&self.socket, &self.group, interface)
+                .map_err(|error| join_failure(&self.group, interface, done, &error))?;
+        }
+        self.is_joined = true;
+        Ok(())
+    }
+
+    /// Looks whether interfaces went or came, given all there are now, and joins on those that are back: the kernel
+    /// forgets a membership with its interface.
+    pub fn follow(&mut self, all: &[Interface]) -> Vec<Change> {
+        let meant = meant(&self.group, &self.choice, all).unwrap_or_default();
+        let is_same = |a: &Interface, b: &Interface| a.name == b.name && a.index == b.index;
+        let mut changes = Vec::new();
+        for gone in self.interfaces.iter().filter(|old| !meant.iter().any(|new| is_same(old, new))) {
+            let _ = leave_one(&self.socket, &self.group, gone);
+            changes.push(Change::Down(gone.name.clone()));
+        }
+        let mut here = Vec::new();
+        for interface in meant {
+            let is_new = !self.interfaces.iter().any(|old| is_same(old, &interface));
+            if is_new && let Err(error) = join_one(&self.socket, &self.group, &interface) {
+                // It is tried again at the next look.
+                tracing::debug!("joining {} on {} again: {error}", self.group, interface.name);
+                continue;
+            }
+            if is_new {
+                changes.push(Change::Up(interface.name.clone()));
+            }
+            here.push(interface);
+        }
+        self.interfaces = here;
+        changes
     }
 }
 
@@ -159,11 +246,29 @@ fn hear_own_memberships_only(socket: &Socket, address: SocketAddr) {
     }
 }
 
+/// One source alone is the kernel's to filter in IPv4. In IPv6 it can be asked only through calls that no safe wrapper
+/// offers, so there we join for any source and whoever receives passes over the others.
 fn join_one(socket: &UdpSocket, group: &Group, interface: &Interface) -> io::Result<()> {
     let socket = SockRef::from(socket);
-    match group.address() {
-        IpAddr::V4(group) => socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(interface.index)),
-        IpAddr::V6(group) => socket.join_multicast_v6(&group, interface.index),
+    match (group.address(), group.source()) {
+        (IpAddr::V4(group), Some(IpAddr::V4(source))) => match interface.v4.first() {
+            Some(own) => socket.join_ssm_v4(&source, &group, own),
+            None => Err(io::ErrorKind::AddrNotAvailable.into()),
+        },
+        (IpAddr::V4(group), _) => socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(interface.index)),
+        (IpAddr::V6(group), _) => socket.join_multicast_v6(&group, interface.index),
+    }
+}
+
+fn leave_one(socket: &UdpSocket, group: &Group, interface: &Interface) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    match (group.address(), group.source()) {
+        (IpAddr::V4(group), Some(IpAddr::V4(source))) => match interface.v4.first() {
+            Some(own) => socket.leave_ssm_v4(&source, &group, own),
+            None => Err(io::ErrorKind::AddrNotAvailable.into()),
+        },
+        (IpAddr::V4(group), _) => socket.leave_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(interface.index)),
+        (IpAddr::V6(group), _) => socket.leave_multicast_v6(&group, interface.index),
     }
 }
 

@@ -3,11 +3,13 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
+use labkit::batch;
 use labkit::interface::{self, Choice, Interface};
 use labkit::socket;
 use labkit::{Exit, Failure};
 use nix::sys::socket::{getsockopt, sockopt::IpMtu};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use crate::Group;
@@ -36,6 +38,8 @@ pub struct Outgoing {
     interface: Interface,
     source: SocketAddr,
     mtu: Option<usize>,
+    /// Whether super-packets are taken, as far as is known.
+    can_cut: bool,
 }
 
 /// What the kernel says of the way to a group.
@@ -70,7 +74,7 @@ impl Outgoing {
         let bound = socket::local(&socket)?;
         let mut source = if bound.ip().is_unspecified() { way.source } else { bound };
         source.set_port(bound.port());
-        Ok(Outgoing { socket, group: group.clone(), interface, source, mtu: way.mtu })
+        Ok(Outgoing { socket, group: group.clone(), interface, source, mtu: way.mtu, can_cut: true })
     }
 
     /// The group it sends to.
@@ -106,6 +110,39 @@ impl Outgoing {
         match self.socket.send_to(payload, target).await {
             Ok(_) => Ok(()),
             Err(error) => Err(refused("send to", &self.group, Some(&self.interface), &error)),
+        }
+    }
+
+    /// Hands many datagrams of `size` bytes each, one behind the other in `bytes`, to the network, in as few calls as
+    /// the kernel allows.
+    ///
+    /// # Errors
+    /// As [`Outgoing::send`].
+    pub async fn send_many(&mut self, bytes: &[u8], size: usize) -> Result<(), Failure> {
+        let target = self.group.socket_address(self.interface.index);
+        let Outgoing { socket, can_cut, .. } = self;
+        let mut sent = 0;
+        while sent < bytes.len() {
+            let mut attempt = || batch::send(socket, target, &bytes[sent..], size, can_cut);
+            match socket.try_io(Interest::WRITABLE, &mut attempt) {
+                Ok(more) => sent += more,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let ready = socket.writable().await;
+                    ready.map_err(|error| refused("send to", &self.group, Some(&self.interface), &error))?;
+                }
+                Err(error) => return Err(refused("send to", &self.group, Some(&self.interface), &error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a report to the network, for the port after the group's; where there is none, nothing is done. A report
+    /// that cannot be sent is one that was lost, which is nothing new.
+    pub async fn send_report(&self, report: &[u8]) {
+        let Some(port) = self.group.port().checked_add(1) else { return };
+        let target = self.group.on_port(port).socket_address(self.interface.index);
+        if let Err(error) = self.socket.send_to(report, target).await {
+            tracing::debug!("a report to {target} was not sent: {error}");
         }
     }
 }
@@ -213,6 +250,11 @@ fn refused(operation: &str, group: &Group, interface: Option<&Interface>, error:
         error.kind(),
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable | io::ErrorKind::AddrNotAvailable
     );
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        // On the way out the kernel says so of what a rule of this machine drops.
+        return Failure { code: "NET-FIREWALL", ..failure }
+            .hint("a firewall rule of this machine drops it: `nft list ruleset` shows the rules");
+    }
     if !no_way {
         return failure;
     }

@@ -2,6 +2,8 @@
 
 mod args;
 mod list;
+mod load;
+mod numbering;
 pub(crate) mod stdin;
 mod summary;
 
@@ -16,11 +18,26 @@ use rand::{RngExt, SeedableRng};
 use tokio::time::{Interval, MissedTickBehavior};
 
 pub use args::SenderArgs;
+pub use load::Rate;
 pub use summary::Sent;
+
+use load::Load;
+use numbering::Numbering;
 
 use crate::payload::{self, Kind, Message, RANDOM_BYTES};
 use crate::tally::Counts;
 use crate::{Group, Outgoing, Reach};
+
+/// How messages go out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Framing {
+    /// As they are: no header, no number.
+    #[default]
+    Raw,
+    /// Numbered, each in an RTP packet (RFC 3550), with reports on the next port.
+    Rtp,
+}
 
 /// What a sender sends, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +48,8 @@ pub enum Item {
     Random,
     /// A datagram per line of standard input, until it ends.
     Stdin,
+    /// So many bytes of nothing in particular.
+    Filler(usize),
 }
 
 /// What a sender is asked to do.
@@ -52,6 +71,14 @@ pub struct Config {
     pub reach: Reach,
     /// Where the random bytes come from: one seed, the same bytes.
     pub seed: u64,
+    /// With numbers, or without.
+    pub framing: Framing,
+    /// As much as this a second, many datagrams at a time; `None` keeps to the interval.
+    pub rate: Option<Rate>,
+    /// End after so long.
+    pub duration: Option<Duration>,
+    /// How many datagrams go out in one system call at most, 1 to 64.
+    pub batch: usize,
 }
 
 impl Config {
@@ -67,13 +94,18 @@ impl Config {
             delay: Duration::ZERO,
             reach: Reach::default(),
             seed: rand::random::<u32>().into(),
+            framing: Framing::Raw,
+            rate: None,
+            duration: None,
+            batch: labkit::batch::SEGMENTS,
         }
     }
 
-    /// The longest payload a datagram to the group may carry, in bytes.
+    /// The longest payload a message to the group may carry, in bytes.
     #[must_use]
     pub fn longest(&self) -> usize {
-        if self.group.address().is_ipv4() { payload::LONGEST_V4 } else { payload::LONGEST_V6 }
+        let longest = if self.group.address().is_ipv4() { payload::LONGEST_V4 } else { payload::LONGEST_V6 };
+        longest - if self.framing == Framing::Rtp { crate::rtp::HEADER } else { 0 }
     }
 }
 
@@ -92,6 +124,7 @@ pub struct Sender {
     pace: Option<Interval>,
     random: StdRng,
     counts: Counts,
+    numbering: Option<Numbering>,
     told_of_fragments: bool,
 }
 
@@ -102,13 +135,18 @@ impl Sender {
     /// Those of [`Outgoing::open`], and `TOO-LONG` when a payload fits no datagram.
     pub fn open(config: Config, session: Session) -> Result<Self, Failure> {
         for item in &config.items {
-            if let Item::Fixed(message) = item {
-                check_length(message, &config, Exit::Usage)?;
+            match item {
+                Item::Fixed(message) => check_length(message, &config, Exit::Usage)?,
+                Item::Filler(length) => check_length(&Message::binary(vec![0; *length]), &config, Exit::Usage)?,
+                Item::Random | Item::Stdin => {}
             }
         }
         let outgoing = Outgoing::open(&config.group, config.interface.as_ref(), config.reach)?;
         session.tell_started(Some(outgoing.source().to_string()), Some(config.seed));
+        let cname = format!("{}@{}", session.node, outgoing.source().ip());
+        let numbering = Numbering::begin(cname, session.node.clone());
         Ok(Sender {
+            numbering: (config.framing == Framing::Rtp).then_some(numbering),
             outgoing,
             session,
             pace: pace(config.interval),
@@ -134,9 +172,10 @@ impl Sender {
         let shutdown = self.session.shutdown.clone();
         let started = self.session.clock.now();
         let done = match shutdown.or(tokio::time::sleep(self.config.delay)).await {
-            Some(()) => shutdown.or(self.send_all()).await,
+            Some(()) => self.send_until_over(&shutdown).await,
             None => None,
         };
+        self.report_end().await;
         if let Some(Err(failure)) = done {
             let sent = self.counts.all().datagrams;
             return Err(Failure { message: format!("{} ({sent} sent before)", failure.message), ..failure });
@@ -147,6 +186,8 @@ impl Sender {
             source: self.outgoing.source(),
             reach: self.config.reach,
             seed: self.config.seed,
+            framing: self.config.framing,
+            ssrc: self.numbering.as_ref().map(Numbering::ssrc),
             counts: self.counts,
             elapsed: self.session.clock.now() - started,
             complete: done.is_some(),
@@ -156,6 +197,74 @@ impl Sender {
         let outcome = if sent.exit() == Exit::Interrupted { Outcome::Interrupted } else { Outcome::Complete };
         self.session.recorder.tell(|| Event::Finished { outcome, reason: None });
         Ok(sent)
+    }
+
+    /// All of it, or as much as there is time for: `None` when somebody stopped it.
+    async fn send_until_over(&mut self, shutdown: &labkit::Shutdown) -> Option<Result<(), Failure>> {
+        self.report_if_due().await;
+        let duration = self.config.duration.unwrap_or(Duration::MAX);
+        let sending = async {
+            match self.config.rate {
+                Some(rate) => self.send_load(rate).await,
+                None => self.send_all().await,
+            }
+        };
+        // Time being over is as good an end as any.
+        let limited = async { tokio::time::timeout(duration, sending).await.unwrap_or(Ok(())) };
+        shutdown.or(limited).await
+    }
+
+    /// Everything at once or at a rate, many datagrams at a time.
+    async fn send_load(&mut self, rate: Rate) -> Result<(), Failure> {
+        let began = self.session.clock.now();
+        let mut load = Load::new(rate, &self.config, began);
+        loop {
+            let now = self.session.clock.now();
+            let is_over = self.config.duration.is_some_and(|duration| now - began >= duration);
+            if is_over || self.session.shutdown.is_requested() {
+                return Ok(());
+            }
+            if let Some(wait) = load.wait(now) {
+                tokio::time::sleep(wait).await;
+                continue;
+            }
+            if !load.fill(&mut self.numbering, &mut self.random, now) {
+                return Ok(());
+            }
+            self.note_fragments(load.size());
+            self.outgoing.send_many(load.bytes(), load.size()).await?;
+            for (kind, bytes) in load.messages() {
+                self.counts.add(kind, bytes);
+                let number = self.counts.all().datagrams;
+                self.tell_sent(kind, number, bytes);
+            }
+            if self.report_if_due().await {
+                let sent = self.counts.all().datagrams;
+                self.session.output.line(format!("Sent {sent} datagrams to {} so far", self.config.group));
+            }
+        }
+    }
+
+    /// Tells the totals, when it is time to. Gives whether it was.
+    async fn report_if_due(&mut self) -> bool {
+        let now = self.session.clock.now();
+        let counts = self.counts.all();
+        let Some(report) = self.numbering.as_mut().and_then(|numbering| numbering.report_if_due(now, counts)) else {
+            return false;
+        };
+        self.outgoing.send_report(&report).await;
+        true
+    }
+
+    /// Says that this is the end. Nobody can ask for it again, so it is said three times.
+    async fn report_end(&mut self) {
+        let (now, counts) = (self.session.clock.now(), self.counts.all());
+        if let Some(numbering) = &self.numbering {
+            let report = numbering.report(now, counts, true);
+            for _ in 0..3 {
+                self.outgoing.send_report(&report).await;
+            }
+        }
     }
 
     async fn send_all(&mut self) -> Result<(), Failure> {
@@ -170,6 +279,7 @@ impl Sender {
                         self.send(&Message::binary(bytes)).await?;
                     }
                     Item::Stdin => self.send_lines().await?,
+                    Item::Filler(length) => self.send(&Message::binary(vec![0; length])).await?,
                 }
             }
         }
@@ -194,19 +304,41 @@ impl Sender {
             pace.tick().await;
         }
         let Message { kind, bytes } = message;
-        self.note_fragments(bytes.len());
-        self.outgoing.send(bytes).await?;
+        let now = self.session.clock.now();
+        match &mut self.numbering {
+            None => {
+                self.note_fragments(bytes.len());
+                self.outgoing.send(bytes).await?;
+            }
+            Some(numbering) => {
+                let mut datagram = Vec::with_capacity(crate::rtp::HEADER + bytes.len());
+                numbering.write_header(&mut datagram, *kind, now);
+                datagram.extend_from_slice(bytes);
+                self.note_fragments(datagram.len());
+                self.outgoing.send(&datagram).await?;
+            }
+        }
         self.counts.add(*kind, bytes.len());
         let number = self.counts.all().datagrams;
+        self.tell_sent(*kind, number, bytes.len());
+        self.tell_line(*kind, number, bytes);
+        self.report_if_due().await;
+        Ok(())
+    }
+
+    fn tell_sent(&self, kind: Kind, number: u64, bytes: usize) {
         self.session.recorder.tell(|| Event::Sent {
             peer: self.config.group.to_string(),
             what: kind.what().to_owned(),
             number: Some(number),
-            bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
         });
-        let (label, length, shown) = (kind.label(), bytes.len(), payload::show(*kind, bytes));
-        self.session.output.line(format!("Sent {label} to {}, {length} bytes: {shown}", self.config.group));
-        Ok(())
+    }
+
+    fn tell_line(&self, kind: Kind, number: u64, bytes: &[u8]) {
+        let number = if self.numbering.is_some() { format!(" {number}") } else { String::new() };
+        let (label, length, shown) = (kind.label(), bytes.len(), payload::show(kind, bytes));
+        self.session.output.line(format!("Sent {label}{number} to {}, {length} bytes: {shown}", self.config.group));
     }
 
     /// Says, once, that a datagram does not fit one packet: losing one piece loses it all.

@@ -30,9 +30,18 @@ pub fn explain(group: &Group, joined: &[Interface], all: &[Interface]) -> Failur
         return failure("MC-IFACE", &format!(" and not on {}", names(&others)))
             .hint("`-I all` joins on every usable interface; the sender names its own in its banner");
     }
+    if let Some(source) = group.source() {
+        return failure("MC-SOURCE", &format!("; {source} alone was asked for")).hint(format!(
+            "the sender names the address it sends from in its banner; `multicast-receiver {}:{}` hears every source",
+            group.address(),
+            group.port()
+        ));
+    }
     if matches!(group.address(), std::net::IpAddr::V4(v4) if v4.octets()[0] == 232) {
-        return failure("MC-ADDR", "; 232.0.0.0/8 is for receivers that name the source (RFC 4607)")
-            .hint("use another group, such as 239.1.1.1, on both sides");
+        return failure("MC-ADDR", "; 232.0.0.0/8 is for receivers that name the source (RFC 4607)").hint(format!(
+            "name the sender's address, as in `multicast-receiver 192.0.2.7,{}`; or use another group, such as 239.1.1.1",
+            group.address()
+        ));
     }
     let port = group.port();
     failure("MC-SILENT", "").hint(format!(
@@ -68,6 +77,7 @@ mod tests {
             ("224.1.1.1", vec![loopback()], "MC-IFACE", "no other machine"),
             ("224.1.1.1", vec![ether("eth0", 2)], "MC-IFACE", "not on eth1"),
             ("232.1.1.1", vec![ether("eth0", 2), ether("eth1", 3)], "MC-ADDR", "RFC 4607"),
+            ("192.0.2.9,232.1.1.1", vec![ether("eth0", 2), ether("eth1", 3)], "MC-SOURCE", "192.0.2.9 alone"),
             ("224.1.1.1", vec![ether("eth0", 2), ether("eth1", 3)], "MC-SILENT", "joined on eth0, eth1"),
         ] {
             let failure = explained(group, &joined);

@@ -118,14 +118,17 @@ impl Tally {
     /// Counts one datagram.
     pub fn hear(&mut self, source: SocketAddr, kind: Kind, bytes: usize, now: Time) -> Heard {
         let forgot = if self.rows.contains_key(&source) { None } else { self.make_room() };
-        self.touches += 1;
         let row = self.rows.entry(source).or_insert_with(|| {
             self.flows += 1;
             Row { source, flow: self.flows, counts: Counts::default(), first: now, last: now, touch: 0 }
         });
-        self.by_touch.remove(&row.touch);
-        self.by_touch.insert(self.touches, source);
-        row.touch = self.touches;
+        // Most datagrams come from the source heard last: its place in the order is right already.
+        if row.touch == 0 || row.touch != self.touches {
+            self.touches += 1;
+            self.by_touch.remove(&row.touch);
+            self.by_touch.insert(self.touches, source);
+            row.touch = self.touches;
+        }
         row.last = now;
         row.counts.add(kind, bytes);
         self.total.add(kind, bytes);

@@ -129,6 +129,7 @@ impl Incoming {
     /// What the operating system says; `WouldBlock` when nothing is here.
     pub fn receive(&mut self, socket: &impl AsRawFd) -> io::Result<usize> {
         self.headers.clear();
+        self.dropped = 0;
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
             self.room.chunks_mut(self.each.max(1)).map(|chunk| [IoSliceMut::new(chunk)]).collect();
         // Anew each time: the kernel writes lengths into the headers that the next call would take for limits.
@@ -173,8 +174,8 @@ impl Incoming {
         self.room.get_mut(header.start..header.start + header.length).map(|bytes| (bytes, header.from))
     }
 
-    /// How many datagrams the socket had dropped, since it was opened, when the newest one taken in came; counts to 2³²
-    /// and needs [`count_drops`].
+    /// How many datagrams the socket had dropped, since it was opened, when the newest one of the last call came; counts
+    /// to 2³², and is 0 without [`count_drops`].
     #[must_use]
     pub fn dropped(&self) -> u32 {
         self.dropped

@@ -86,6 +86,19 @@ pub fn show_duration(duration: Duration) -> String {
     }
 }
 
+/// A rate with three digits and its unit, in powers of 1000: `812 bit/s`, `10.0 Mbit/s`.
+#[must_use]
+pub fn show_bitrate(bits: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let value = bits as f64;
+    match value {
+        v if v < 999.5 => format!("{bits} bit/s"),
+        v if v < 999.5e3 => three_digits(v / 1e3, "kbit/s"),
+        v if v < 999.5e6 => three_digits(v / 1e6, "Mbit/s"),
+        v => three_digits(v / 1e9, "Gbit/s"),
+    }
+}
+
 /// A number of bytes with its unit, in powers of 1024: `19 B`, `1.50 KiB`, `100 MiB`.
 #[must_use]
 pub fn show_bytes(bytes: u64) -> String {
@@ -156,6 +169,11 @@ mod tests {
             [(0, "0 s"), (999, "999 ns"), (1_500, "1.50 µs"), (12_340_000, "12.3 ms"), (99_960_000_000, "100 s")]
         {
             assert_eq!(show_duration(Duration::from_nanos(nanos)), shown);
+        }
+        for (bits, shown) in
+            [(999, "999 bit/s"), (1_500, "1.50 kbit/s"), (9_999_999, "10.0 Mbit/s"), (1 << 32, "4.29 Gbit/s")]
+        {
+            assert_eq!(show_bitrate(bits), shown);
         }
         for (bytes, shown) in
             [(19, "19 B"), (1023, "1023 B"), (1536, "1.50 KiB"), (104_857_600, "100 MiB"), (u64::MAX, "16.0 EiB")]

@@ -12,8 +12,13 @@ use labkit::{Exit, Failure, table};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use super::hearing::{Foreign, Key};
+use super::losses::{Advice, Losses};
+use super::stay::Absence;
+use super::streams;
 use crate::Group;
 use crate::tally::{Row, Tally};
+use crate::track::Tracker;
 
 /// How many sources the table shows; all are in the JSON.
 const TABLE_ROWS: usize = 50;
@@ -28,13 +33,15 @@ pub enum Ended {
     Count,
     /// It was asked to.
     Stopped,
+    /// Its script or a command said so.
+    Script,
 }
 
 /// One stay in a group.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// The group.
-    pub group: Group,
+    /// The groups.
+    pub groups: Vec<Group>,
     /// The names of the interfaces it was joined on.
     pub interfaces: Vec<String>,
     /// The receive buffer.
@@ -53,6 +60,16 @@ pub struct Summary {
     pub ended: Ended,
     /// Who was heard.
     pub tally: Tally,
+    /// The streams of numbered messages.
+    pub tracker: Tracker<Key>,
+    /// What did not come, by cause.
+    pub losses: Losses,
+    /// How many datagrams `--impair` dropped, messages or not.
+    pub impaired: u64,
+    /// What came and was no message for us.
+    pub foreign: Foreign,
+    /// When it was away, and what that cost.
+    pub absences: Vec<Absence>,
     /// Why nobody was heard, where nobody was.
     pub silence: Option<Failure>,
 }
@@ -62,7 +79,7 @@ impl Summary {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match (self.ended, self.has_goal) {
-            (Ended::Count, _) => Exit::Done,
+            (Ended::Count | Ended::Script, _) => Exit::Done,
             (Ended::Stopped, true) if self.interrupted => Exit::Interrupted,
             (Ended::Stopped, _) => Exit::Done,
             (Ended::Duration, _) if self.silence.is_some() => Exit::NobodyAnswered,
@@ -85,7 +102,8 @@ impl Summary {
     pub fn to_json(&self) -> Value {
         let total = self.tally.total();
         let mut object = json!({
-            "group": self.group.to_string(),
+            "group": self.groups.first().map(Group::to_string),
+            "groups": self.groups.iter().map(Group::to_string).collect::<Vec<_>>(),
             "interfaces": self.interfaces,
             "receive_buffer": { "asked_bytes": self.buffer.asked, "granted_bytes": self.buffer.granted },
             "ended": self.ended,
@@ -98,8 +116,17 @@ impl Summary {
             "binary": total.binary,
             "sources": self.tally.rows().iter().map(|row| Source { row, joined: self.joined }).collect::<Vec<_>>(),
             "sources_forgotten": self.tally.forgotten(),
+            "streams": self.tracker.rows().iter().map(|row| streams::to_json(row, &self.groups)).collect::<Vec<_>>(),
+            "streams_forgotten": self.tracker.forgotten(),
+            "counts": self.tracker.total(),
+            "losses": self.losses,
+            "foreign": self.foreign,
+            "absences": self.absences.iter().map(|absence| self.absence_to_json(absence)).collect::<Vec<_>>(),
             "verdict": self.verdict(),
         });
+        if let Some(advice) = self.advice() {
+            object["advice"] = json!(advice);
+        }
         if let (Some(silence), true) = (&self.silence, self.exit() == Exit::NobodyAnswered) {
             object["error"] = json!(silence);
         }
@@ -116,8 +143,95 @@ impl Summary {
             (None, Some(wanted)) if messages < wanted.get() => {
                 format!("{messages} of {wanted} messages heard, from {} in {time}", count(sources, "source"))
             }
-            _ => format!("{} heard, from {} in {time}", count(messages, "message"), count(sources, "source")),
+            _ => format!(
+                "{} heard, from {} in {time}{}",
+                count(messages, "message"),
+                count(sources, "source"),
+                self.what_is_missing()
+            ),
         }
+    }
+
+    /// What numbered messages tell of those that did not come; nothing where none was numbered.
+    fn what_is_missing(&self) -> String {
+        if self.tracker.is_empty() {
+            return String::new();
+        }
+        let Losses { before_joining, while_away, .. } = self.losses;
+        let mut told = match self.losses.missing() {
+            0 => "; none missing".to_owned(),
+            missing => format!("; {missing} missing ({})", self.losses.causes()),
+        };
+        for (number, what) in [(before_joining, "sent before we joined"), (while_away, "while away")] {
+            if number > 0 {
+                told.push_str(&format!("; {number} {what}"));
+            }
+        }
+        told
+    }
+
+    /// The first cause of what is missing, and one command to try.
+    #[must_use]
+    pub fn advice(&self) -> Option<Advice> {
+        self.losses.advice(self.buffer, self.interfaces.first().map_or("eth0", String::as_str))
+    }
+
+    /// Figures for the events, counts all of them.
+    pub(super) fn figures(&self) -> Vec<(&'static str, u64)> {
+        if self.tracker.is_empty() {
+            return Vec::new();
+        }
+        let (counts, losses) = (self.tracker.total(), self.losses);
+        vec![
+            ("lost_network", losses.network),
+            ("lost_receive_buffer", losses.receive_buffer),
+            ("lost_impaired", losses.impaired),
+            ("missed_before_joining", losses.before_joining),
+            ("missed_while_away", losses.while_away),
+            ("late", counts.late),
+            ("duplicates", counts.duplicates),
+        ]
+    }
+
+    fn absence_to_json(&self, absence: &Absence) -> Value {
+        json!({
+            "group": self.groups.get(absence.group).map(Group::to_string),
+            "why": absence.why,
+            "from_ns": nanos(absence.from - self.joined),
+            "to_ns": absence.to.map(|to| nanos(to - self.joined)),
+            "missed": absence.missed,
+        })
+    }
+
+    /// One line for each time away.
+    fn absences(&self) -> String {
+        let mut told = String::new();
+        for absence in &self.absences {
+            let Absence { group, from, to, why, missed } = absence;
+            let group = self.groups.get(*group).map(Group::to_string).unwrap_or_default();
+            let from = show_duration(*from - self.joined);
+            told.push_str(&match to {
+                Some(to) => {
+                    let to = show_duration(*to - self.joined);
+                    format!("Away from {group} from {from} to {to} ({why}): {} missed\n", count(*missed, "message"))
+                }
+                None => format!("Away from {group} from {from} on ({why}): what was sent since, nobody told us\n"),
+            });
+        }
+        told
+    }
+
+    /// One line for what came and was no message, where there was any.
+    fn foreigners(&self) -> String {
+        let Foreign { formats, strangers, reports } = self.foreign;
+        let told = [
+            (formats, "of another format"),
+            (strangers, "from sources not asked for"),
+            (reports, "on the port of reports, and none"),
+        ];
+        let told: Vec<String> =
+            told.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect();
+        if told.is_empty() { String::new() } else { format!("Passed over: {}\n", told.join(", ")) }
     }
 
     fn table(&self) -> String {
@@ -148,13 +262,20 @@ impl Summary {
 impl fmt::Display for Summary {
     /// A table of sources, where there are any, and the verdict.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.tally.sources() > 0 {
+        let all_numbered = self.tracker.total().received == self.tally.total().all().datagrams;
+        if self.tally.sources() > 0 && !all_numbered {
             f.write_str(&self.table())?;
         }
+        if !self.tracker.is_empty() {
+            f.write_str(&streams::table(&self.tracker, TABLE_ROWS))?;
+        }
+        f.write_str(&self.absences())?;
+        f.write_str(&self.foreigners())?;
         write!(f, "Verdict: {}", self.verdict())?;
-        match self.silence.as_ref().and_then(|silence| silence.hint.as_ref()) {
-            Some(hint) => write!(f, "\n  try: {hint}"),
-            None => Ok(()),
+        match (self.silence.as_ref().and_then(|silence| silence.hint.as_ref()), self.advice()) {
+            (Some(hint), _) => write!(f, "\n  try: {hint}"),
+            (None, Some(Advice { code, command })) => write!(f, " [{code}]\n  try: {command}"),
+            (None, None) => Ok(()),
         }
     }
 }
@@ -214,7 +335,12 @@ mod tests {
         }
         Summary {
             silence: (messages == 0).then(|| crate::silence::explain(&group, &[], &[])),
-            group,
+            groups: vec![group],
+            tracker: Tracker::new(9),
+            losses: Losses::default(),
+            impaired: 0,
+            foreign: Foreign::default(),
+            absences: Vec::new(),
             interfaces: vec!["lo".into()],
             buffer: Buffer { asked: 2, granted: 1 },
             has_goal: ended != Ended::Stopped,

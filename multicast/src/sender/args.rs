@@ -1,17 +1,23 @@
 //! What may be typed to the sender, and the banner it begins with.
 
+use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
 use clap::Parser;
+use events::Event;
 use labkit::flags::switch;
 use labkit::interface::Choice;
 use labkit::program::VERSION;
 use labkit::{Common, Exit, Failure, Program, Session, units};
 
 use super::list::List;
-use super::{Config, Item, Sender};
-use crate::{Group, Outgoing, Reach, block};
+use super::{Config, Framing, Item, Rate, Sender};
+use crate::compare::{self, Way};
+use crate::{Group, Outgoing, Reach, block, payload, rtp};
+
+/// The interval where none is typed: for people to follow.
+const LONG: Duration = Duration::from_secs(1);
 
 /// Send messages to a multicast group, one datagram each
 #[derive(Parser, Debug)]
@@ -21,9 +27,11 @@ use crate::{Group, Outgoing, Reach, block};
     before_help = "Examples:
   multicast-sender -I lo --name sender1           three payloads to 224.1.1.1:5007: text, JSON, 16 random bytes
   multicast-sender -I lo --text hello -c 10 -i 500ms   a text, ten times
-  date | multicast-sender -I lo 239.1.1.1:6000 -  each line of standard input",
-    after_help = "Payloads go out raw: no header, no number, no answer. A receiver that has not joined yet hears nothing: \
---delay waits for it."
+  date | multicast-sender -I lo 239.1.1.1:6000 -  each line of standard input
+  multicast-sender -I lo -b 50M -l 1400 -t 10s -c 0   a load of 50 Mbit/s for ten seconds
+  multicast-sender --cast compare --receivers 50  one message to 50: by unicast, broadcast and multicast",
+    after_help = "Raw payloads have no header, no number, no answer; numbered ones are RTP (RFC 3550), and receivers know \
+what they missed. A receiver that has not joined yet hears nothing: --delay waits for it."
 )]
 pub struct SenderArgs {
     /// The group, as GROUP[:PORT] or [IPV6]:PORT
@@ -41,6 +49,40 @@ pub struct SenderArgs {
     /// How often to send the whole list; 0 is until Ctrl-C
     #[arg(short, long, value_name = "N", default_value_t = 1, env = "CASTLAB_COUNT", hide_env_values = true)]
     count: u64,
+
+    /// raw, or numbered in RTP packets [default: raw, and rtp where the list is sent more than once or as a load]
+    #[arg(long, value_enum, env = "CASTLAB_FRAMING", hide_env_values = true)]
+    framing: Option<Framing>,
+
+    /// Send as a load, at so many bits of payload a second (64K, 10M, 1G), or max; --interval is not looked at then
+    #[arg(short, long, value_name = "RATE", env = "CASTLAB_BITRATE", hide_env_values = true)]
+    bitrate: Option<Rate>,
+
+    /// Send datagrams of this length, of nothing in particular, instead of a list
+    #[arg(short, long, value_name = "BYTES", env = "CASTLAB_LENGTH", hide_env_values = true)]
+    length: Option<usize>,
+
+    /// End after this long
+    #[arg(
+        short = 't',
+        long,
+        visible_alias = "time",
+        value_parser = units::positive_duration,
+        env = "CASTLAB_DURATION",
+        hide_env_values = true
+    )]
+    duration: Option<Duration>,
+
+    /// How many datagrams of a load go in one system call at most: the kernel cuts them apart
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u8).range(1..=64),
+        env = "CASTLAB_BATCH",
+        hide_env_values = true
+    )]
+    batch: u8,
 
     /// From one datagram to the next; 0 is at once
     #[arg(
@@ -69,6 +111,22 @@ pub struct SenderArgs {
     #[arg(long, value_name = "N", env = "CASTLAB_SEED", hide_env_values = true)]
     seed: Option<u64>,
 
+    /// Measure what it costs to reach --receivers on this machine that way, or all three ways: 100 messages, 5 ms apart,
+    /// unless --count and --interval say otherwise
+    #[arg(long, value_name = "WAY", value_enum, env = "CASTLAB_CAST", hide_env_values = true)]
+    cast: Option<Cast>,
+
+    /// How many receivers --cast makes, 1 to 100
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u16).range(1..=i64::from(compare::RECEIVERS)),
+        env = "CASTLAB_RECEIVERS",
+        hide_env_values = true
+    )]
+    receivers: u16,
+
     #[command(flatten)]
     list: List,
 
@@ -76,7 +134,43 @@ pub struct SenderArgs {
     common: Common,
 }
 
+/// What `--cast` measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Cast {
+    Unicast,
+    Broadcast,
+    Multicast,
+    /// All three, one after the other
+    Compare,
+}
+
 impl SenderArgs {
+    /// What `--cast` is to measure.
+    fn comparison(&self, cast: Cast) -> Result<compare::Config, Failure> {
+        let IpAddr::V4(group) = Group::parse(&self.group)?.address() else {
+            return Err(Failure::usage("--cast measures on the loopback interface, which carries no IPv6 multicast")
+                .hint(format!("an IPv4 group, such as {}", Group::DEFAULT)));
+        };
+        let length = self.length.unwrap_or(100);
+        if !(compare::SHORTEST..=payload::LONGEST_V4).contains(&length) {
+            let (from, to) = (compare::SHORTEST, payload::LONGEST_V4);
+            return Err(Failure::usage(format!("--length {length}: with --cast a message has {from} to {to} bytes")));
+        }
+        Ok(compare::Config {
+            ways: match cast {
+                Cast::Unicast => vec![Way::Unicast],
+                Cast::Broadcast => vec![Way::Broadcast],
+                Cast::Multicast => vec![Way::Multicast],
+                Cast::Compare => Way::ALL.to_vec(),
+            },
+            receivers: self.receivers,
+            messages: if self.count > 1 { self.count } else { 100 },
+            interval: if self.interval == LONG { Duration::from_millis(5) } else { self.interval },
+            length,
+            group,
+        })
+    }
+
     /// What is meant.
     ///
     /// # Errors
@@ -87,7 +181,16 @@ impl SenderArgs {
             group => (group, self.dash.is_some()),
         };
         let (name, group) = (self.common.node(), Group::parse(group)?);
-        let items = self.list.items(&name, dash)?;
+        if let Some(source) = group.source() {
+            return Err(Failure::usage(format!("{group}: a sender is the source itself"))
+                .hint(format!("to send from {source}, name it with -I")));
+        }
+        let framing = self.framing.unwrap_or_else(|| self.usual_framing());
+        let items = self.items(&name, dash, framing)?;
+        if items.contains(&Item::Stdin) && self.bitrate.is_some() {
+            return Err(Failure::usage("--bitrate is for a load, and lines of standard input come when they come")
+                .hint("leave --bitrate out; --interval keeps lines apart"));
+        }
         if items.contains(&Item::Stdin) && self.count != 1 {
             return Err(Failure::usage("standard input can be sent once only, and --count asks for more")
                 .hint("leave --count out, or send --text or --binary-file again and again"));
@@ -101,8 +204,27 @@ impl SenderArgs {
             delay: self.delay,
             reach: Reach { ttl: self.ttl, loopback: !self.no_loopback },
             seed: self.seed.unwrap_or(classic.seed),
+            framing,
+            rate: self.bitrate,
+            duration: self.duration,
+            batch: self.batch.into(),
             ..classic
         })
+    }
+
+    /// Once through the list is the lab as it was; whoever sends more wants to know what was missed.
+    fn usual_framing(&self) -> Framing {
+        if self.count == 1 && self.bitrate.is_none() && self.length.is_none() { Framing::Raw } else { Framing::Rtp }
+    }
+
+    fn items(&self, name: &str, dash: bool, framing: Framing) -> Result<Vec<Item>, Failure> {
+        let Some(length) = self.length else { return self.list.items(name, dash) };
+        let header = if framing == Framing::Rtp { rtp::HEADER } else { 0 };
+        match length.checked_sub(header) {
+            Some(length) => Ok(vec![Item::Filler(length)]),
+            None => Err(Failure::usage(format!("--length {length}: the RTP header alone takes {header} bytes"))
+                .hint(format!("--length {header} or more, or --framing raw"))),
+        }
     }
 }
 
@@ -114,11 +236,24 @@ impl Program for SenderArgs {
     }
 
     async fn run(self, session: Session) -> Result<Exit, Failure> {
+        if let Some(cast) = self.cast {
+            let config = self.comparison(cast)?;
+            session.tell_started(None, None);
+            let output = session.output.clone();
+            let compared = compare::run(&config, &session).await?;
+            output.result(compared.to_string());
+            output.json(&compared.to_json());
+            session.recorder.tell(|| Event::Finished { outcome: compared.outcome(), reason: None });
+            return Ok(compared.exit());
+        }
         let config = self.config()?;
-        let (output, reach, delay) = (session.output.clone(), config.reach, config.delay);
+        let (output, reach, delay, framing) = (session.output.clone(), config.reach, config.delay, config.framing);
         let seed = config.items.contains(&Item::Random).then_some(config.seed);
         let sender = Sender::open(config, session)?;
         banner(sender.outgoing(), reach);
+        if framing == Framing::Rtp {
+            tracing::info!("messages are numbered (RTP); totals go to the port after the group's");
+        }
         if let Some(seed) = seed {
             tracing::info!("--seed {seed} sends the same random bytes again");
         }

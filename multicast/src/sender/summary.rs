@@ -8,6 +8,7 @@ use labkit::units::{show_bytes, show_duration};
 use labkit::{Exit, table};
 use serde_json::{Value, json};
 
+use super::Framing;
 use crate::tally::Counts;
 use crate::{Group, Reach};
 
@@ -24,6 +25,10 @@ pub struct Sent {
     pub reach: Reach,
     /// Where its random bytes came from.
     pub seed: u64,
+    /// With numbers, or without.
+    pub framing: Framing,
+    /// Its identity in this run, where messages were numbered.
+    pub ssrc: Option<u32>,
     /// What it sent.
     pub counts: Counts,
     /// How long it took, delay included.
@@ -54,6 +59,8 @@ impl Sent {
             "ttl": self.reach.ttl,
             "loopback": self.reach.loopback,
             "seed": self.seed,
+            "framing": self.framing,
+            "ssrc": self.ssrc,
             "datagrams": self.counts.all().datagrams,
             "bytes": self.counts.all().bytes,
             "text": self.counts.text,
@@ -101,6 +108,8 @@ mod tests {
             source: ([127, 0, 0, 1], 40_000).into(),
             reach: Reach::default(),
             seed: 7,
+            framing: Framing::Raw,
+            ssrc: None,
             counts: Counts::default(),
             elapsed: Duration::from_secs(2),
             complete,
