@@ -44,6 +44,7 @@ pub(super) fn peer(event: &Event) -> Option<&str> {
         | Event::Left { .. }
         | Event::Dropped { .. }
         | Event::Expired { .. }
+        | Event::Changed { .. }
         | Event::Phase { .. }
         | Event::Measured { .. }
         | Event::Finished { .. } => None,
@@ -114,6 +115,7 @@ pub(super) fn match_up(records: &[Record], ends: &[String; 2]) -> Vec<Step> {
             | Event::Failed { .. }
             | Event::Joined { .. }
             | Event::Left { .. }
+            | Event::Changed { .. }
             | Event::Phase { .. }
             | Event::Measured { .. } => {}
         }
