@@ -83,7 +83,10 @@ pub async fn run(config: Config, session: &Session) -> Result<Asked, Failure> {
     tracing::info!("{} candidates, picked {}, seed {}", candidates.len(), shown(config.pick), config.seed);
 
     let asking = asking::Asking::new(config, &candidates, session.clone(), started);
-    let ended = asking.clone().ask_all().await;
+    // A task of its own: then it runs among the workers, and what it spawns begins on the same one.
+    let ended = tokio::spawn(asking.clone().ask_all())
+        .await
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     let (tally, watcher) = asking.counted();
     let elapsed = session.clock.now() - started;
     let asked = Asked { resolved, tally, watcher, started, elapsed, ended };

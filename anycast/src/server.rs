@@ -69,7 +69,8 @@ pub async fn run_beside(
         None => None,
     };
     // Dropping a listener refuses whoever connects from now on at once, instead of letting them wait for us.
-    let mut keeping = std::pin::pin!(main.keep(listener));
+    // A task of its own: then it runs among the workers, and whom it lets in is served by the same one.
+    let mut keeping = tokio::spawn(main.keep(listener));
     let asked_to_finish = async {
         session.shutdown.requested().await;
         drain(&replica).await;
@@ -78,7 +79,8 @@ pub async fn run_beside(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = &mut keeping => {}
+        // A panic there was told already.
+        _ = &mut keeping => {}
         () = asked_to_finish => {}
     }
     stop.request();

@@ -148,7 +148,7 @@ impl Asking {
             return Some(None);
         };
         self.tell_connected(flow, winner, started);
-        match tokio::time::timeout(self.config.timeout, talking::ask(&mut stream, &self.config)).await {
+        match tokio::time::timeout(self.config.timeout, talking::ask(&mut stream, winner, &self.config)).await {
             Ok(Ok(said)) => {
                 self.tell_answer(flow, winner, &said, self.session.clock.now() - started);
                 talking::close(&mut stream).await;
@@ -181,7 +181,7 @@ impl Asking {
         if self.config.protocol == Protocol::Hello {
             self.session.output.line(format!("Sending \"{}\"", crate::hello::hello(&self.config.language)));
         }
-        let said = talking::ask(&mut stream, &self.config).await?;
+        let said = talking::ask(&mut stream, address, &self.config).await?;
         Ok((stream, said))
     }
 

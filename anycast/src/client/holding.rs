@@ -127,7 +127,7 @@ impl Holding {
         while self.config.count.is_none_or(|count| asked < count) {
             tokio::time::sleep(self.config.interval).await;
             asked += 1;
-            let Err(how) = self.ask(&mut kept.stream).await else {
+            let Err(how) = self.ask(&mut kept.stream, address).await else {
                 self.count(Flows::answered);
                 continue;
             };
@@ -148,7 +148,7 @@ impl Holding {
         let open = async {
             let mut stream = connecting::connect(address, port).await?;
             let port = stream.local_addr().map_err(|error| error.to_string())?.port();
-            let (said, open) = talking::get(&mut stream, &mut Vec::new(), "/", true).await?;
+            let (said, open) = talking::get(&mut stream, &mut Vec::new(), address, "/", true).await?;
             if !open {
                 return Err("it does not keep connections open (is it a replica with --protocol http?)".to_owned());
             }
@@ -172,8 +172,9 @@ impl Holding {
         None
     }
 
-    async fn ask(&self, stream: &mut TcpStream) -> Result<(), How> {
-        match tokio::time::timeout(self.config.timeout, talking::get(stream, &mut Vec::new(), "/", true)).await {
+    async fn ask(&self, stream: &mut TcpStream, address: SocketAddr) -> Result<(), How> {
+        match tokio::time::timeout(self.config.timeout, talking::get(stream, &mut Vec::new(), address, "/", true)).await
+        {
             Ok(Ok((_, true))) => Ok(()),
             // It answered and said that it closes, or closed without an answer.
             Ok(Ok((_, false))) => Err(How::Closed),

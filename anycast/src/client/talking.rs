@@ -1,5 +1,6 @@
 //! What is said on one connection, and what was understood of the answer.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -27,13 +28,13 @@ pub(super) struct Said {
 }
 
 /// Asks on a fresh connection. The caller sets the deadline.
-pub(super) async fn ask(stream: &mut TcpStream, config: &Config) -> Result<Said, String> {
+pub(super) async fn ask(stream: &mut TcpStream, address: SocketAddr, config: &Config) -> Result<Said, String> {
     match config.protocol {
         Protocol::Greeting => be_greeted(stream).await,
         Protocol::Hello => say_hello(stream, config).await,
         Protocol::Http => {
             let mut received = Vec::new();
-            get(stream, &mut received, &config.path, false).await.map(|(said, _)| said)
+            get(stream, &mut received, address, &config.path, false).await.map(|(said, _)| said)
         }
     }
 }
@@ -68,12 +69,12 @@ async fn say_hello(stream: &mut TcpStream, config: &Config) -> Result<Said, Stri
 pub(super) async fn get(
     stream: &mut TcpStream,
     received: &mut Vec<u8>,
+    host: SocketAddr,
     path: &str,
     keeps_open: bool,
 ) -> Result<(Said, bool), String> {
     let broken = |error: std::io::Error| format!("no answer: {error}");
-    let host = stream.peer_addr().map_err(broken)?.to_string();
-    stream.write_all(&http::request(path, &host, keeps_open)).await.map_err(broken)?;
+    stream.write_all(&http::request(path, &host.to_string(), keeps_open)).await.map_err(broken)?;
     let mut buffer = [0; 2048];
     let head = loop {
         if let Some(head) = ResponseHead::parse(received)? {

@@ -53,7 +53,7 @@ impl Connection {
         replica.session.recorder.tell_in(self.flow, || Event::Connected { peer: peer.to_string(), elapsed_ns: None });
         // Being slow on purpose does not count against the deadline; a request of HTTP has both for itself.
         if self.protocol != Protocol::Http {
-            tokio::time::sleep(replica.config.slow).await;
+            self.dawdle().await;
         }
         let late = || too_late(deadline);
         let ended = match self.protocol {
@@ -71,6 +71,14 @@ impl Connection {
                 reset(self.stream);
             }
             Err(error) => self.tell_failure(&error.to_string()),
+        }
+    }
+
+    /// Waits before an answer, where that is wanted. (A sleep of nothing would still cost up to a millisecond.)
+    async fn dawdle(&self) {
+        let slow = self.replica.config.slow;
+        if !slow.is_zero() {
+            tokio::time::sleep(slow).await;
         }
     }
 
@@ -105,8 +113,7 @@ impl Connection {
     /// Request after request, until the peer or the replica has enough.
     async fn serve_http(&mut self) -> io::Result<End> {
         let (replica, deadline) = (self.replica.clone(), self.replica.config.deadline);
-        self.stream.set_nodelay(true)?;
-        let mut received = Vec::new();
+        let (mut received, mut told_no_delay) = (Vec::new(), false);
         loop {
             let read = async { tokio::time::timeout(deadline, read_request(&mut self.stream, &mut received)).await };
             let asked = match replica.stop.or(read).await {
@@ -131,15 +138,24 @@ impl Connection {
             received.drain(..request.length);
             let keeps_open = request.keeps_open && replica.health() != Health::Draining;
             if request.path == "/" {
-                tokio::time::sleep(replica.config.slow).await;
+                self.dawdle().await;
+            }
+            if keeps_open && !told_no_delay {
+                // A client that waits for each answer must not wait for Nagle too.
+                self.stream.set_nodelay(true)?;
+                told_no_delay = true;
             }
             let respond = self.respond(&request, keeps_open);
             if !tokio::time::timeout(deadline, respond).await.map_err(|_| too_late(deadline))?? {
                 return Ok(End::Misbehaved);
             }
             if !keeps_open {
-                self.stream.shutdown().await?;
-                return Ok(End::Closed);
+                // All that came was read, so closing at once resets nothing.
+                return if received.is_empty() {
+                    Ok(End::Idle)
+                } else {
+                    self.stream.shutdown().await.map(|()| End::Closed)
+                };
             }
         }
     }
@@ -170,7 +186,11 @@ impl Connection {
         answer.line(if request.wants_json { Form::Json } else { Form::Full })
     }
 
+    /// The address the peer reached us at; only asked for where it is told.
     fn local(&self) -> Option<SocketAddr> {
+        if self.protocol == Protocol::Greeting && self.replica.config.form == Form::Plain {
+            return None;
+        }
         let local = self.stream.local_addr().ok()?;
         Some(SocketAddr::new(local.ip().to_canonical(), local.port()))
     }
