@@ -74,7 +74,7 @@ for n in $(seq "$count"); do
 done >"$scratch/servers"
 SERVERS=$scratch/servers RUN=$scratch/router "$here/router.sh" >"$scratch/router.log" 2>&1 &
 for n in $(seq "$count"); do
-    RUN=$scratch/server$n ME=10.77.2.$((10 + n)) setsid nsenter --net="/run/netns/server$n" \
+    RUN=$scratch/server$n setsid nsenter --net="/run/netns/server$n" \
         "$here/server.sh" --name "server-$n" -q >"$scratch/server$n.log" 2>&1 &
     pids[n]=$!
 done

@@ -22,7 +22,7 @@ if speaks_bgp; then
     [ "$MODE" = bfd ] && bfd='bfd on;' || bfd=''
     cat >"$RUN/server.conf" <<CONF
 log stderr { error, fatal, warning };
-router id ${ME:-from "eth0"};
+router id $(ip -o -4 addr show eth0 | awk '{split($4, part, "/"); print part[1]; exit}');
 protocol device { scan time 1; }
 protocol bfd { interface "*" { interval 100 ms; multiplier 3; }; }
 protocol static anycast { disabled yes; ipv4; route $ANYCAST/32 unreachable; }
@@ -69,7 +69,7 @@ trap 'wanted=yes' USR2
 
 # A child in the foreground would hold a signal up until it ends; waiting for one in the background does not.
 good=0 bad=0
-while kill -0 "$app" 2>/dev/null; do
+while kill -0 "$app" ${bird:+"$bird"} 2>/dev/null; do
     if anycast-client --protocol http --path /health --timeout 300ms 127.0.0.1:8080 >/dev/null 2>&1; then
         good=$((good + 1)) bad=0
     else
@@ -79,8 +79,8 @@ while kill -0 "$app" 2>/dev/null; do
     [ "$bad" -lt "$FALL" ] || withdraw "unhealthy"
     sleep "$EVERY" & wait $! || true
 done
-# The program died: end, and the route with us.
-withdraw "the server is gone"
-[ -z "${bird:-}" ] || kill "$bird"
+# The server or BIRD died: end, and the route with us.
+withdraw "the server or its BIRD is gone"
+kill "$app" ${bird:+"$bird"} 2>/dev/null || true
 wait
 exit 1

@@ -17,7 +17,7 @@ use super::talking::Said;
 use super::{Config, Ended, Protocol, connecting, resolving, talking};
 use crate::chooser::{Chooser, Pick};
 use crate::tally::Tally;
-use crate::watch::{Change, Watcher};
+use crate::watch::{Change, News, Watcher};
 
 /// How often a watcher looks the names up again.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ impl Asking {
         Arc::new(Asking {
             chooser: Mutex::new(Chooser::new(config.pick, candidates, config.seed, &config.key)),
             tally: Mutex::default(),
-            watcher: Mutex::default(),
+            watcher: Mutex::new(if config.source_port.is_some() { Watcher::of_one_flow() } else { Watcher::default() }),
             complained: Mutex::default(),
             config,
             session,
@@ -201,16 +201,14 @@ impl Asking {
         if self.config.watch {
             let replica = said.name.clone().unwrap_or_else(|| address.to_string());
             let now = self.session.clock.now();
-            let (is_first, change) = {
+            let (is_first, news) = {
                 let mut watcher = lock(&self.watcher);
                 (watcher.last().is_none(), watcher.answered(&replica, now))
             };
             if is_first {
                 output.line(format!("{} {} answers", self.stamp(), labkit::text::show(replica.as_bytes(), 40)));
             }
-            if let Some(change) = change {
-                self.tell_change(&change);
-            }
+            news.iter().for_each(|one| self.tell_news(one));
         } else if output.tells_lines() {
             output.line(format!("Received: {}   ({address}, {})", said.shown, show_duration(latency)));
         }
@@ -224,7 +222,25 @@ impl Asking {
         });
     }
 
-    fn tell_change(&self, change: &Change) {
+    fn tell_news(&self, news: &News) {
+        let change = match news {
+            News::Changed(change) => change,
+            News::Silent(seen) => {
+                let silent = self.session.clock.now() - seen.at;
+                let name = labkit::text::show(seen.replica.as_bytes(), 40);
+                self.session.output.line(format!(
+                    "{} {name} answers no more, for {}",
+                    self.stamp(),
+                    show_duration(silent)
+                ));
+                self.session.recorder.tell(|| Event::Expired {
+                    what: "silence".to_owned(),
+                    peer: Some(seen.replica.clone()),
+                    after_ns: nanos(silent),
+                });
+                return;
+            }
+        };
         self.session.output.line(format!("{} {}", self.stamp(), shown(change, self.started)));
         self.session.recorder.tell(|| Event::Changed {
             what: "replica".to_owned(),
