@@ -114,7 +114,7 @@ a_replica_dies() {
     victim=$(ids server | sed -n 1p)
     dc run --rm -T client --count 40 --interval 100ms --pick round-robin --timeout 500ms server:5000 \
         >"$out/dying.log" 2>&1 & client=$!
-    local deadline=$((SECONDS + 30))
+    local deadline=$((SECONDS + 90)) # a container may take long to start on a busy machine
     while [ "$(count '^Received:' "$out/dying.log")" -lt 10 ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.2; done
     docker kill "$victim" >/dev/null
     local code=0; wait "$client" || code=$?
