@@ -1,5 +1,6 @@
 //! Which address the operating system would have taken, and why: the rules of destination address selection (RFC 6724
-//! section 6), as far as the addresses themselves decide. Pure; it explains an order and does not make one.
+//! section 6, with the tables of glibc), as far as the addresses themselves decide. Pure; it explains an order and makes
+//! none.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -76,7 +77,8 @@ fn scope(address: IpAddr) -> u8 {
     }
 }
 
-/// Precedence and label of the default policy table (RFC 6724 section 2.1).
+/// Precedence and label as glibc has them by default (`getaddrinfo`, and the comments in `/etc/gai.conf`): the table of RFC
+/// 3484 section 2.1, in which private IPv6 goes before IPv4. RFC 6724 section 2.1 put it behind, and musl follows that.
 fn policy(address: IpAddr) -> (u8, u8) {
     let v6 = match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped(),
@@ -84,13 +86,12 @@ fn policy(address: IpAddr) -> (u8, u8) {
     };
     match v6.segments() {
         _ if v6 == Ipv6Addr::LOCALHOST => (50, 0),
-        [0, 0, 0, 0, 0, 0xffff, ..] => (35, 4),
+        [0, 0, 0, 0, 0, 0xffff, ..] => (10, 4),
         [0x2002, ..] => (30, 2),
-        [0x2001, 0, ..] => (5, 5),
-        [first, ..] if first & 0xfe00 == 0xfc00 => (3, 13),
-        [first, ..] if first & 0xffc0 == 0xfec0 => (1, 11),
-        [0x3ffe, ..] => (1, 12),
-        [0, 0, 0, 0, 0, 0, ..] => (1, 3),
+        [0x2001, 0, ..] => (40, 7),
+        [first, ..] if first & 0xfe00 == 0xfc00 => (40, 6),
+        [first, ..] if first & 0xffc0 == 0xfec0 => (40, 5),
+        [0, 0, 0, 0, 0, 0, ..] => (20, 3),
         _ => (40, 1),
     }
 }
@@ -147,6 +148,12 @@ mod tests {
     #[test]
     fn localhost_is_ipv6_first() {
         assert_eq!(rule_between(way("::1", "::1"), way("127.0.0.1", "127.0.0.1")), Some(Rule::Precedence));
+    }
+
+    #[test]
+    fn private_ipv6_goes_before_ipv4_as_on_a_container_network_with_both() {
+        let (six, four) = (way("fd00:28::4", "fd00:28::5"), way("172.28.0.4", "172.28.0.5"));
+        assert_eq!((rule_between(six, four), rule_between(four, six)), (Some(Rule::Precedence), None));
     }
 
     #[test]
