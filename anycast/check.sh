@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # $out and the verbs used here are scripts/lab's
 # What the anycast lab must show, in containers. Sourced by `scripts/lab anycast check`.
 
-plan 32
+plan 39
 
 # System A's nine segments; > is towards the server. The greeting's length is put in.
 nine() { echo ">S <S. >. <P.($1) >. <F. >. >F. <."; }
@@ -75,6 +75,38 @@ a_hundred_connections() {
         "$(tr '\n' ';' <"$out/greeted.txt")"
 }
 
+# Keys, and a test of evenness, over the same five replicas.
+sticky_and_even() {
+    dc run --rm -T client --count 50 --pick sticky --key ana --json server:5000 >"$out/ana.json" 2>"$out/ana.err" || true
+    equal "fifty connections with one key reach one replica" "$(answers "$out/ana.json" | count .) $(answers "$out/ana.json" | awk '{print $2}')" "1 50"
+    dc run --rm -T client --count 100 --pick sticky --key 'user-{}' --json server:5000 >"$out/users.json" 2>"$out/users.err" || true
+    equal "a hundred users spread over all five" "$(answers "$out/users.json" | count .)" 5
+    dc run --rm -T client --count 500 --concurrency 8 --seed 7 server:5000 >"$out/even.log" 2>"$out/even.err" || true
+    equal "five hundred at random are as even as chance" "$(count '^as even as chance. yes ' "$out/even.log")" 1
+    dc run --rm -T client --count 80 --pick nearest --json server:5000 >"$out/nearest.json" 2>"$out/nearest.err" || true
+    equal "the nearest answers, too" "$(grep -o '"answered":[0-9]*' "$out/nearest.json")" '"answered":80'
+}
+
+# The same with IPv6 beside IPv4, which the lab's own network leaves out: the resolver sorts the addresses then.
+dual_stack_trap() {
+    local label=com.docker.compose.project=$COMPOSE_PROJECT_NAME net=$COMPOSE_PROJECT_NAME-dual image=${CASTLAB_IMAGE:-castlab} n
+    docker network create --label "$label" --ipv6 --subnet "fd00:28:$(($$ % 9999))::/64" "$net" >/dev/null || true
+    for n in 1 2 3; do
+        docker run -d --init --label "$label" --name "$net-$n" --network "$net" --network-alias server "$image" \
+            anycast-server --bind '[::]:5000' --name "server$n" >/dev/null || true
+    done
+    sleep 1
+    ask_both() { docker run --rm --network "$net" "$image" anycast-client server --count 60 --json "$@" 2>>"$out/dual.err" || true; }
+    ask_both --pick first >"$out/first.json"
+    equal "with IPv6, whoever takes the first address asks one replica 60 times" "$(answers "$out/first.json" | awk '{print $2}')" 60
+    equal "and is told by which rule" "$(grep -o 'rule 9: it shares the longest prefix with our own address' "$out/first.json")" \
+        "rule 9: it shares the longest prefix with our own address"
+    ask_both --pick random -6 >"$out/random.json"
+    equal "who picks at random asks all three" "$(answers "$out/random.json" | awk '$2 > 0' | count .)" 3
+    docker rm -f "$net-1" "$net-2" "$net-3" >/dev/null || true
+    docker network rm "$net" >/dev/null || true
+}
+
 # The client looked the name up before the replica died, so it meets the dead address and must go on.
 a_replica_dies() {
     local victim client
@@ -82,7 +114,7 @@ a_replica_dies() {
     victim=$(ids server | sed -n 1p)
     dc run --rm -T client --count 40 --interval 100ms --pick round-robin --timeout 500ms server:5000 \
         >"$out/dying.log" 2>&1 & client=$!
-    local deadline=$((SECONDS + 30))
+    local deadline=$((SECONDS + 90)) # a container may take long to start on a busy machine
     while [ "$(count '^Received:' "$out/dying.log")" -lt 10 ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.2; done
     docker kill "$victim" >/dev/null
     local code=0; wait "$client" || code=$?
@@ -136,7 +168,9 @@ five_names() {
 
 one_name_five_replicas
 a_hundred_connections
+sticky_and_even
 a_replica_dies
 a_clean_end
 parts_alone
 five_names
+dual_stack_trap

@@ -109,3 +109,15 @@ fn the_anycast_guide_shows_what_the_client_prints() {
     let printed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(shape(&printed), shape(&transcript("anycast/README.md", "## What you see")));
 }
+
+#[test]
+fn the_anycast_guide_shows_what_hello_internet_prints() {
+    let args = ["--bind", "127.0.0.1:0", "--protocol", "hello", "--challenge", "--language", "Ada"];
+    let server = Server::start("anycast-server", &args, "[server] listening on ");
+    let output = program("anycast-client", &[&server.1, "--protocol", "hello"]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        shape(&printed),
+        shape(&transcript("anycast/README.md", "$ anycast-client 127.0.0.1:5000 --protocol hello"))
+    );
+}

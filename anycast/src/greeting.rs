@@ -1,8 +1,10 @@
-//! What travels: one line, `Hello from NAME`, and then the end of the stream.
+//! What travels in the greeting protocol: one line, `Hello from NAME`, and then the end of the stream.
 
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::answer::Answer;
 
 /// The longest greeting a client reads, in bytes: ours has at most [`LONGEST_NAME`] and a few more.
 pub const LONGEST: usize = 1024;
@@ -10,13 +12,10 @@ pub const LONGEST: usize = 1024;
 /// The longest name a replica may have, in bytes (as long as a host name may be, RFC 1035 section 2.3.4).
 pub const LONGEST_NAME: usize = 255;
 
-const OPENING: &str = "Hello from ";
+pub(crate) const OPENING: &str = "Hello from ";
 
-/// The bytes a replica called `name` sends.
-#[must_use]
-pub fn encode(name: &str) -> Vec<u8> {
-    format!("{OPENING}{name}\n").into_bytes()
-}
+/// What a replica says that has no room for one more connection: the start of its line.
+pub const BUSY: &str = "Busy: ";
 
 /// Checks that `name` fits on the greeting's line.
 ///
@@ -82,11 +81,16 @@ impl Greeting {
         Greeting { line: line.strip_suffix(b"\r").unwrap_or(line).to_vec() }
     }
 
-    /// The name the replica gave itself, where the line is a greeting of ours.
+    /// Who says so, where the line is a greeting of ours.
     #[must_use]
-    pub fn name(&self) -> Option<&str> {
-        let name = std::str::from_utf8(&self.line).ok()?.strip_prefix(OPENING)?;
-        check_name(name).is_ok().then_some(name)
+    pub fn answer(&self) -> Option<Answer> {
+        Answer::parse(&self.line)
+    }
+
+    /// Whether the replica says that it has no room.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.line.starts_with(BUSY.as_bytes())
     }
 
     /// The line, safe to show.
@@ -99,6 +103,15 @@ impl Greeting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::Form;
+
+    fn encode(name: &str) -> Vec<u8> {
+        Answer::named(name).line(Form::Plain).into_bytes()
+    }
+
+    fn name(greeting: &Greeting) -> Option<String> {
+        greeting.answer().map(|answer| answer.name)
+    }
 
     async fn read(mut bytes: &[u8]) -> Result<Greeting, GreetingError> {
         Greeting::read(&mut bytes).await
@@ -112,8 +125,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_replica_sends_is_read_back() {
-        for name in ["server3", "räplica", "a b", &"x".repeat(LONGEST_NAME)] {
-            assert_eq!(read(&encode(name)).await.unwrap().name(), Some(name));
+        for given in ["server3", "räplica", "a b", &"x".repeat(LONGEST_NAME)] {
+            assert_eq!(name(&read(&encode(given)).await.unwrap()).as_deref(), Some(given));
         }
     }
 
@@ -121,7 +134,7 @@ mod tests {
     async fn a_line_may_come_in_pieces_end_in_crlf_or_with_the_stream() {
         for pieces in [&[&b"Hello f"[..], b"rom a", b"\nrest"][..], &[b"Hello from a\r", b"\n"], &[b"Hello from a"]] {
             let mut builder = tokio_test_stream(pieces);
-            assert_eq!(Greeting::read(&mut builder).await.unwrap().name(), Some("a"));
+            assert_eq!(name(&Greeting::read(&mut builder).await.unwrap()).as_deref(), Some("a"));
         }
     }
 
@@ -136,7 +149,7 @@ mod tests {
     async fn garbage_names_nobody_and_is_safe_to_show() {
         for bytes in [&b"\xff\xfe\n"[..], b"HTTP/1.1 400\n", b"Hello from \n", b"Hello from \x1b[2J\n"] {
             let greeting = read(bytes).await.unwrap();
-            assert_eq!(greeting.name(), None);
+            assert_eq!(name(&greeting), None);
             assert!(!greeting.shown().contains('\x1b'));
         }
     }

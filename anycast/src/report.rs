@@ -1,32 +1,47 @@
 //! What a run came to: the table and the verdict for people, one object for programs.
 
-use serde::Serialize;
+mod held;
+mod json;
+
 use std::time::Duration;
 
 use labkit::units::show_duration;
 use labkit::{Session, table};
 
 use crate::client::{Asked, Config};
+use crate::evenness::{self, Evenness, Verdict};
 use crate::server::Served;
 use crate::tally::{Replica, Who};
 
+pub use held::tell_held;
+
 /// Tells the result of a client's run on stdout.
 pub fn tell_asked(asked: &Asked, config: &Config, session: &Session) {
-    session.output.json(&AskedJson::of(asked, config, session));
+    session.output.json(&json::AskedJson::of(asked, config, session));
     if asked.tally.replicas().next().is_some() {
         session.output.result(format!("\n{}", distribution(asked)));
     }
     session.output.result(verdict(asked));
+    if let Some(evenness) = evenness_of(asked) {
+        session.output.result(judged(evenness));
+    }
+    if config.watch {
+        session.output.result(watched(asked));
+    }
 }
 
 /// Tells what a replica did on stdout.
 pub fn tell_served(served: Served, session: &Session) {
-    session.output.json(&ServedJson { role: session.role, name: &session.node, served });
+    session.output.json(&json::ServedJson { role: session.role, name: &session.node, served });
     let broken = match served.failed {
         0 => String::new(),
         failed => format!(", {failed} broke or took too long"),
     };
-    session.output.result(format!("[server] {} greeted {}{broken}", session.node, times(served.greeted)));
+    let refused = match served.refused {
+        0 => String::new(),
+        refused => format!(", {refused} turned away"),
+    };
+    session.output.result(format!("[server] {} greeted {}{broken}{refused}", session.node, times(served.greeted)));
 }
 
 /// The table of who answered how often.
@@ -78,6 +93,51 @@ pub fn verdict(asked: &Asked) -> String {
     verdict
 }
 
+/// Whether the answers are as even as chance: among all that answered and all candidates that were never asked (but not
+/// those that were asked and could not).
+#[must_use]
+pub fn evenness_of(asked: &Asked) -> Option<Evenness> {
+    let addressed = |who: &Who| match who {
+        Who::Named(_, address) | Who::Unnamed(address) => Some(*address),
+        Who::Others => None,
+    };
+    let mut counts: Vec<u64> =
+        asked.tally.replicas().map(|(_, replica)| replica.answers).filter(|answers| *answers > 0).collect();
+    let candidates = asked.resolved.iter().filter_map(|one| one.answer.as_ref().ok()).flatten();
+    let never_asked =
+        candidates.filter(|candidate| asked.tally.replicas().all(|(who, _)| addressed(who) != Some(**candidate)));
+    counts.extend(never_asked.map(|_| 0));
+    evenness::of(&counts)
+}
+
+fn judged(evenness: Evenness) -> String {
+    let judgement = match evenness.verdict() {
+        Verdict::Chance => "yes",
+        Verdict::Uneven => "no, some replica is preferred",
+        Verdict::Regular => "more even than that: somebody takes turns",
+    };
+    let Evenness { chi_square, degrees, p } = evenness;
+    format!("as even as chance? {judgement} (chi-square {chi_square:.2}, {degrees} degrees of freedom, p = {p:.3})")
+}
+
+fn watched(asked: &Asked) -> String {
+    let watcher = &asked.watcher;
+    let times = |count: u64| if count == 1 { "once".to_owned() } else { format!("{count} times") };
+    let mut text = format!(
+        "another replica answered {}; attempts failed {}, in {}",
+        times(watcher.moves()),
+        times(watcher.failures()),
+        match watcher.outages() {
+            1 => "1 gap".to_owned(),
+            n => format!("{n} gaps"),
+        }
+    );
+    if let Some(longest) = watcher.longest() {
+        text.push_str(&format!("\nlongest gap: {}", crate::client::shown_change(longest, asked.started)));
+    }
+    text
+}
+
 fn names(who: &Who) -> (String, String) {
     match who {
         Who::Named(name, address) => (labkit::text::show(name.as_bytes(), 40), address.to_string()),
@@ -105,110 +165,6 @@ fn share(part: u64, whole: u64) -> f64 {
 
 fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
-}
-
-#[derive(Serialize)]
-struct ServedJson<'a> {
-    role: &'static str,
-    name: &'a str,
-    #[serde(flatten)]
-    served: Served,
-}
-
-#[derive(Serialize)]
-struct AskedJson<'a> {
-    role: &'static str,
-    version: &'static str,
-    name: &'a str,
-    seed: u64,
-    targets: Vec<TargetJson>,
-    answered: u64,
-    unanswered: u64,
-    failed_tries: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_failure: Option<&'a str>,
-    elapsed_ns: u64,
-    #[serde(flatten)]
-    latency: LatencyJson,
-    replicas: Vec<ReplicaJson>,
-}
-
-#[derive(Serialize)]
-struct TargetJson {
-    target: String,
-    addresses: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
-#[derive(Serialize)]
-struct ReplicaJson {
-    name: String,
-    address: String,
-    answers: u64,
-    share: f64,
-    #[serde(flatten)]
-    latency: LatencyJson,
-    failed_tries: u64,
-}
-
-/// Latencies in nanoseconds; absent where nobody answered.
-#[derive(Serialize)]
-struct LatencyJson {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    latency_p50_ns: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    latency_p99_ns: Option<u64>,
-}
-
-impl<'a> AskedJson<'a> {
-    fn of(asked: &'a Asked, config: &Config, session: &'a Session) -> Self {
-        let tally = &asked.tally;
-        AskedJson {
-            role: session.role,
-            version: labkit::program::VERSION,
-            name: &session.node,
-            seed: config.seed,
-            targets: asked.resolved.iter().map(TargetJson::of).collect(),
-            answered: tally.answers(),
-            unanswered: tally.unanswered(),
-            failed_tries: tally.failures(),
-            first_failure: tally.first_failure(),
-            elapsed_ns: nanos(asked.elapsed),
-            latency: LatencyJson {
-                latency_p50_ns: tally.latency(50.0).map(nanos),
-                latency_p99_ns: tally.latency(99.0).map(nanos),
-            },
-            replicas: tally.replicas().map(|(who, replica)| ReplicaJson::of(who, replica, tally.answers())).collect(),
-        }
-    }
-}
-
-impl TargetJson {
-    fn of(resolved: &crate::client::Resolved) -> Self {
-        let (addresses, error) = match &resolved.answer {
-            Ok(addresses) => (addresses.iter().map(ToString::to_string).collect(), None),
-            Err(failure) => (Vec::new(), Some(failure.message.clone())),
-        };
-        TargetJson { target: resolved.target.to_string(), addresses, error }
-    }
-}
-
-impl ReplicaJson {
-    fn of(who: &Who, replica: &Replica, all: u64) -> Self {
-        let (name, address) = names(who);
-        ReplicaJson {
-            name,
-            address,
-            answers: replica.answers,
-            share: share(replica.answers, all),
-            latency: LatencyJson {
-                latency_p50_ns: replica.latency(50.0).map(nanos),
-                latency_p99_ns: replica.latency(99.0).map(nanos),
-            },
-            failed_tries: replica.failures,
-        }
-    }
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -232,3 +232,48 @@ fn ctrl_c_ends_with_the_summary_and_130() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(rest.contains("1 of 1 connections answered"), "{rest}");
 }
+
+#[test]
+fn watching_ends_at_its_deadline_with_what_it_saw() {
+    let server = Server::start(&["--name", "a"]);
+    let output = client(&[&server.address, "--watch", "-i", "5ms", "-W", "300ms", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&result["watched"]["moves"], &result["watched"]["failed"]), (&0.into(), &0.into()), "{result}");
+}
+
+#[test]
+fn what_cannot_go_together_is_a_usage_error() {
+    for args in [
+        &["--source-port", "4000", "--concurrency", "2"][..],
+        &["--hold", "3", "--watch"],
+        &["--path", "no-slash"],
+        &["--language", "a\nb"],
+    ] {
+        assert_eq!(client(args).status.code(), Some(2), "{args:?}");
+    }
+    let both = command("anycast-server", &["--refuse", "--fail-after", "3"]).output().unwrap();
+    assert_eq!(both.status.code(), Some(2));
+}
+
+#[test]
+fn kept_connections_are_told_in_json_and_nobody_to_keep_them_exits_with_4() {
+    let server = Server::start(&["--name", "keeper", "--protocol", "http"]);
+    let output = client(&[&server.address, "--hold", "3", "-i", "1ms", "-c", "4", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&result["connections"], &result["broken"]), (&3.into(), &0.into()));
+    assert_eq!(result["replicas"][0]["name"], "keeper");
+    let greeter = Server::start(&[]);
+    assert_eq!(client(&[&greeter.address, "--hold", "2"]).status.code(), Some(4));
+}
+
+#[test]
+fn a_full_and_a_json_greeting_say_more_and_are_understood() {
+    for form in ["full", "json"] {
+        let server = Server::start(&["--name", "server1", "--answer", form]);
+        let output = client(&[&server.address]);
+        let shown = text(&output.stdout);
+        assert!(shown.contains("process") && shown.contains("│ server1 "), "{shown}");
+    }
+}

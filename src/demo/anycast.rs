@@ -3,12 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use anycast::chooser::Pick;
 use anycast::client::{self, Asked};
 use anycast::report;
 use anycast::server::{self, Served};
 use anycast::tally::Who;
-use labkit::target::{Family, Target};
+use labkit::target::Target;
 use labkit::{Failure, Session, socket};
 use tokio::task::JoinHandle;
 
@@ -74,8 +73,7 @@ fn start_replicas(session: &Session) -> Result<Vec<Replica>, Failure> {
             let address =
                 listener.local_addr().map_err(|error| Failure::io("read", "the listener's address", &error))?;
             let session = session.inner("anycast-server", &name);
-            let config =
-                server::Config { name: name.clone(), max_connections: 64, deadline: TIMEOUT, connections: None };
+            let config = server::Config { deadline: TIMEOUT, ..server::Config::named(&name) };
             let running = tokio::spawn({
                 let session = session.clone();
                 async move { server::run(listener, config, &session).await }
@@ -96,16 +94,12 @@ async fn ask(session: &Session, addresses: &[SocketAddr], count: u64, seed: u64)
     let targets = addresses.iter().map(|address| Target { host: address.ip().to_string(), port: Some(address.port()) });
     let config = client::Config {
         targets: targets.collect(),
-        port: 5000,
-        family: Family::Any,
-        pick: Pick::Random,
         seed,
         count: Some(count),
         concurrency: 4,
-        interval: Duration::ZERO,
         tries: addresses.len(),
         timeout: TIMEOUT,
-        deadline: None,
+        ..client::Config::default()
     };
     client::run(config, &session.inner("anycast-client", "client")).await
 }

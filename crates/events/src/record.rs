@@ -149,6 +149,19 @@ pub enum Event {
         /// How long it had been set for.
         after_ns: u64,
     },
+    /// Somebody else answers now: what was watched has moved.
+    Changed {
+        /// What changed, such as `replica`.
+        what: String,
+        /// Who answered last before.
+        from: String,
+        /// Who answers now; the same as `from` where it only fell silent for a while.
+        to: String,
+        /// How many attempts failed in between.
+        failed: u64,
+        /// From the last answer of the old to the first of the new.
+        gap_ns: u64,
+    },
     /// A stage of longer work began.
     Phase {
         /// Its name.

@@ -53,6 +53,7 @@ fn examples() -> Vec<Event> {
         Event::Dropped { peer: peer(), what: "block".into(), number: None, bytes: 1200, cause: Cause::ReceiveBuffer },
         Event::Expired { what: "silence".into(), peer: some("server3"), after_ns: 5_000_000_000 },
         Event::Expired { what: "silence".into(), peer: None, after_ns: 5_000_000_000 },
+        Event::Changed { what: "replica".into(), from: "a".into(), to: "b".into(), failed: 2, gap_ns: 7 },
         Event::Phase { name: "transfer".into() },
         Event::Measured { name: "loss".into(), value: 31, unit: Unit::PartsPerMillion, peer: some("server3") },
         Event::Measured { name: "rate".into(), value: 31, unit: Unit::BitsPerSecond, peer: None },
@@ -63,7 +64,8 @@ fn examples() -> Vec<Event> {
         match event {
             Event::Started { .. } | Event::Resolved { .. } | Event::Connected { .. } | Event::Failed { .. } => {}
             Event::Joined { .. } | Event::Left { .. } | Event::Sent { .. } | Event::Received { .. } => {}
-            Event::Delivered { .. } | Event::Dropped { .. } | Event::Expired { .. } | Event::Phase { .. } => {}
+            Event::Delivered { .. } | Event::Dropped { .. } | Event::Expired { .. } => {}
+            Event::Changed { .. } | Event::Phase { .. } => {}
             Event::Measured { .. } | Event::Finished { .. } => {} // A new event: add it above, with and without its options.
         }
     }

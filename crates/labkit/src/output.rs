@@ -42,9 +42,15 @@ impl Output {
         Output { form, quiet: flags.quiet, shutdown, ended: Arc::default() }
     }
 
+    /// Whether [`Output::line`] prints: where making the line costs something, thousands of times a second.
+    #[must_use]
+    pub fn tells_lines(&self) -> bool {
+        self.form == Form::Text && !self.quiet
+    }
+
     /// A line told while the work goes on; not with `--quiet` or JSON.
     pub fn line(&self, line: impl AsRef<str>) {
-        if self.form == Form::Text && !self.quiet {
+        if self.tells_lines() {
             self.write(line.as_ref());
         }
     }

@@ -8,7 +8,18 @@ use tokio::net::{TcpListener, UdpSocket};
 use crate::exit::Failure;
 
 /// How many connections may wait to be accepted; the kernel lowers it to `net.core.somaxconn`.
-const BACKLOG: i32 = 1024;
+const BACKLOG: i32 = 4096;
+
+/// How many descriptors this process may have open, after asking for as many as it may ask for. (The usual limit of 1,024
+/// is there for programs that use select(2); ours do not.) Without a limit it is `usize::MAX`.
+#[must_use]
+pub fn raise_descriptors() -> usize {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1024 };
+    // Refused: then it stays as it was.
+    let granted = if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
+    usize::try_from(granted).unwrap_or(usize::MAX)
+}
 
 /// A TCP listener on `address`. On `[::]` it takes IPv4 connections too (dual stack), whatever the system's default.
 ///

@@ -45,6 +45,7 @@ pub(super) fn peer(event: &Event) -> Option<&str> {
         | Event::Delivered { .. }
         | Event::Dropped { .. }
         | Event::Expired { .. }
+        | Event::Changed { .. }
         | Event::Phase { .. }
         | Event::Measured { .. }
         | Event::Finished { .. } => None,
@@ -120,6 +121,7 @@ pub(super) fn match_up(records: &[Record], ends: &[String; 2]) -> Vec<Step> {
             | Event::Failed { .. }
             | Event::Joined { .. }
             | Event::Left { .. }
+            | Event::Changed { .. }
             | Event::Phase { .. }
             | Event::Delivered { .. }
             | Event::Measured { .. } => {}

@@ -1,0 +1,307 @@
+//! Connection after connection: never more at once than allowed, each through the candidates until one answers.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use events::{Event, Time};
+use labkit::Session;
+use labkit::units::show_duration;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::MissedTickBehavior;
+use tokio_util::task::TaskTracker;
+
+use super::talking::Said;
+use super::{Config, Ended, Protocol, connecting, resolving, talking};
+use crate::chooser::{Chooser, Pick};
+use crate::tally::Tally;
+use crate::watch::{Change, News, Watcher};
+
+/// How often a watcher looks the names up again.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
+
+/// What every connection of a run shares.
+pub(super) struct Asking {
+    chooser: Mutex<Chooser>,
+    tally: Mutex<Tally>,
+    watcher: Mutex<Watcher>,
+    complained: Mutex<HashSet<SocketAddr>>,
+    config: Config,
+    session: Session,
+    started: Time,
+}
+
+/// A poisoned lock means a task panicked while counting; the counts are still counts.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Asking {
+    pub(super) fn new(config: Config, candidates: &[SocketAddr], session: Session, started: Time) -> Arc<Self> {
+        Arc::new(Asking {
+            chooser: Mutex::new(Chooser::new(config.pick, candidates, config.seed, &config.key)),
+            tally: Mutex::default(),
+            watcher: Mutex::new(if config.source_port.is_some() { Watcher::of_one_flow() } else { Watcher::default() }),
+            complained: Mutex::default(),
+            config,
+            session,
+            started,
+        })
+    }
+
+    /// What was counted.
+    pub(super) fn counted(&self) -> (Tally, Watcher) {
+        (lock(&self.tally).clone(), lock(&self.watcher).clone())
+    }
+
+    /// Makes every connection: starts them at the interval, never more at once than allowed.
+    pub(super) async fn ask_all(self: Arc<Self>) -> Ended {
+        let tasks = TaskTracker::new();
+        let stop = self.session.shutdown.child();
+        let work = async {
+            let slots = Arc::new(Semaphore::new(self.config.concurrency));
+            let mut ticks =
+                (self.config.interval > Duration::ZERO).then(|| tokio::time::interval(self.config.interval));
+            if let Some(ticks) = &mut ticks {
+                ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            }
+            for flow in 0..self.config.count.unwrap_or(u64::MAX) {
+                if let Some(ticks) = &mut ticks {
+                    ticks.tick().await;
+                }
+                let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
+                let order = lock(&self.chooser).addresses();
+                let (asking, stop) = (self.clone(), stop.clone());
+                tasks.spawn(async move {
+                    // One that is cut short is neither answered nor failed: it was not allowed to end.
+                    let _ = stop.or(asking.ask_one(flow, order)).await;
+                    drop(slot);
+                });
+            }
+            tasks.close();
+            tasks.wait().await;
+        };
+        let ended = tokio::select! {
+            () = work => Ended::Done,
+            // Without a count to reach, being stopped is how it ends.
+            () = self.session.shutdown.requested() => if self.config.count.is_none() { Ended::Done } else { Ended::Interrupted },
+            () = sleep_or_never(self.config.deadline) => if self.config.watch { Ended::Done } else { Ended::Deadline },
+            () = self.look_up_again() => Ended::Done,
+        };
+        stop.request();
+        tasks.close();
+        tasks.wait().await;
+        ended
+    }
+
+    /// While watching, follows what the names stand for; never ends.
+    async fn look_up_again(&self) {
+        let has_names = self.config.targets.iter().any(|target| target.host.parse::<std::net::IpAddr>().is_err());
+        if !(self.config.watch && has_names) {
+            return std::future::pending().await;
+        }
+        let mut before: Vec<SocketAddr> = lock(&self.chooser).candidates().to_vec();
+        before.sort_unstable();
+        loop {
+            tokio::time::sleep(LOOK_UP_EVERY).await;
+            let Some(now) = resolving::again(&self.config).await.filter(|now| *now != before) else { continue };
+            lock(&self.chooser).replace(&now);
+            let addresses: Vec<String> = now.iter().map(ToString::to_string).collect();
+            let target = self.config.targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            self.session.output.line(format!("{} {target} is now {}", self.stamp(), addresses.join(", ")));
+            self.session.recorder.tell(|| Event::Resolved { target, addresses });
+            before = now;
+        }
+    }
+
+    /// One connection: tries the candidates in this order until one answers.
+    async fn ask_one(&self, flow: u64, mut order: Vec<SocketAddr>) {
+        order.truncate(self.config.tries);
+        if self.config.pick == Pick::Race {
+            while !order.is_empty() {
+                let Some(loser) = self.race_one(flow, &order).await else { return };
+                order.retain(|candidate| loser.is_some_and(|loser| *candidate != loser));
+            }
+        } else {
+            for address in order {
+                let Err(problem) = self.try_one(flow, address).await else { return };
+                self.complain(flow, address, &problem);
+            }
+        }
+        lock(&self.tally).gave_up();
+    }
+
+    /// One race: `None` when it gave an answer, else who won it and did not answer, if anybody won.
+    async fn race_one(&self, flow: u64, order: &[SocketAddr]) -> Option<Option<SocketAddr>> {
+        let started = self.session.clock.now();
+        let mut failed = Vec::new();
+        let race = connecting::race(order, self.session.clock, |address, problem| {
+            failed.push(address);
+            self.complain(flow, address, problem);
+        });
+        let ended = tokio::time::timeout(self.config.timeout, race).await;
+        let Ok(Some((winner, mut stream))) = ended else {
+            let silent = order.iter().filter(|address| !failed.contains(address));
+            silent.for_each(|address| self.complain(flow, *address, &self.too_late()));
+            return Some(None);
+        };
+        self.tell_connected(flow, winner, started);
+        match tokio::time::timeout(self.config.timeout, talking::ask(&mut stream, winner, &self.config)).await {
+            Ok(Ok(said)) => {
+                self.tell_answer(flow, winner, &said, self.session.clock.now() - started);
+                talking::close(&mut stream).await;
+                return None;
+            }
+            Ok(Err(problem)) => self.complain(flow, winner, &problem),
+            Err(_) => self.complain(flow, winner, &self.too_late()),
+        }
+        Some(Some(winner))
+    }
+
+    /// One try with one candidate, from connect to greeting.
+    async fn try_one(&self, flow: u64, address: SocketAddr) -> Result<(), String> {
+        let started = self.session.clock.now();
+        let attempt = tokio::time::timeout(self.config.timeout, self.connect_and_ask(flow, address)).await;
+        let (mut stream, said) = attempt.map_err(|_| self.too_late())??;
+        self.tell_answer(flow, address, &said, self.session.clock.now() - started);
+        talking::close(&mut stream).await;
+        Ok(())
+    }
+
+    fn too_late(&self) -> String {
+        format!("no greeting within {}", show_duration(self.config.timeout))
+    }
+
+    async fn connect_and_ask(&self, flow: u64, address: SocketAddr) -> Result<(TcpStream, Said), String> {
+        let started = self.session.clock.now();
+        let mut stream = connecting::connect(address, self.config.source_port).await?;
+        self.tell_connected(flow, address, started);
+        if self.config.protocol == Protocol::Hello {
+            self.session.output.line(format!("Sending \"{}\"", crate::hello::hello(&self.config.language)));
+        }
+        let said = talking::ask(&mut stream, address, &self.config).await?;
+        Ok((stream, said))
+    }
+
+    fn tell_connected(&self, flow: u64, address: SocketAddr, started: Time) {
+        let elapsed = self.session.clock.now() - started;
+        if self.config.pick == Pick::Nearest {
+            lock(&self.chooser).measured(address, elapsed);
+        }
+        self.session
+            .recorder
+            .tell_in(flow, || Event::Connected { peer: address.to_string(), elapsed_ns: Some(nanos(elapsed)) });
+    }
+
+    fn tell_answer(&self, flow: u64, address: SocketAddr, said: &Said, latency: Duration) {
+        lock(&self.tally).answered(said.name.as_deref(), address, latency);
+        let output = &self.session.output;
+        if self.config.watch {
+            let replica = said.name.clone().unwrap_or_else(|| address.to_string());
+            let now = self.session.clock.now();
+            let (is_first, news) = {
+                let mut watcher = lock(&self.watcher);
+                (watcher.last().is_none(), watcher.answered(&replica, now))
+            };
+            if is_first {
+                output.line(format!("{} {} answers", self.stamp(), labkit::text::show(replica.as_bytes(), 40)));
+            }
+            news.iter().for_each(|one| self.tell_news(one));
+        } else if output.tells_lines() {
+            output.line(format!("Received: {}   ({address}, {})", said.shown, show_duration(latency)));
+        }
+        self.session.recorder.tell_in(flow, || Event::Received {
+            peer: address.to_string(),
+            what: "greeting".to_owned(),
+            number: None,
+            bytes: said.bytes,
+            name: said.name.clone(),
+            elapsed_ns: Some(nanos(latency)),
+        });
+    }
+
+    fn tell_news(&self, news: &News) {
+        let change = match news {
+            News::Changed(change) => change,
+            News::Silent(seen) => {
+                let silent = self.session.clock.now() - seen.at;
+                let name = labkit::text::show(seen.replica.as_bytes(), 40);
+                self.session.output.line(format!(
+                    "{} {name} answers no more, for {}",
+                    self.stamp(),
+                    show_duration(silent)
+                ));
+                self.session.recorder.tell(|| Event::Expired {
+                    what: "silence".to_owned(),
+                    peer: Some(seen.replica.clone()),
+                    after_ns: nanos(silent),
+                });
+                return;
+            }
+        };
+        self.session.output.line(format!("{} {}", self.stamp(), shown(change, self.started)));
+        self.session.recorder.tell(|| Event::Changed {
+            what: "replica".to_owned(),
+            from: change.last.replica.clone(),
+            to: change.first.replica.clone(),
+            failed: change.failed,
+            gap_ns: nanos(change.gap()),
+        });
+    }
+
+    /// How long we have been watching, for the beginning of a line.
+    fn stamp(&self) -> String {
+        format!("[{:.3} s]", (self.session.clock.now() - self.started).as_secs_f64())
+    }
+
+    /// Counts a failed try, and tells the first one of each candidate.
+    fn complain(&self, flow: u64, address: SocketAddr, problem: &str) {
+        lock(&self.tally).try_failed(address, problem);
+        lock(&self.watcher).failed();
+        lock(&self.chooser).failed(address);
+        self.session.recorder.tell_in(flow, || Event::Failed {
+            what: "ask".to_owned(),
+            peer: Some(address.to_string()),
+            reason: problem.to_owned(),
+        });
+        let first = {
+            let mut complained = lock(&self.complained);
+            complained.insert(address)
+        };
+        if first {
+            tracing::warn!("{address} {problem}; going on to the next candidate (further failures there are counted)");
+        }
+    }
+}
+
+/// A change in words; times count from `started`.
+pub(crate) fn shown(change: &Change, started: Time) -> String {
+    let name = |seen: &crate::watch::Seen| labkit::text::show(seen.replica.as_bytes(), 40);
+    let at = |time: Time| format!("{:.3} s", (time - started).as_secs_f64());
+    let (old, new) = (name(&change.last), name(&change.first));
+    let what = if change.has_moved() { format!("{old} -> {new}") } else { format!("{new} again") };
+    let failed = match change.failed {
+        0 => "none failed".to_owned(),
+        1 => "1 attempt failed".to_owned(),
+        n => format!("{n} attempts failed"),
+    };
+    format!(
+        "{what}: last of {old} at {}, first of {new} at {}, {failed}, gap {}",
+        at(change.last.at),
+        at(change.first.at),
+        show_duration(change.gap())
+    )
+}
+
+async fn sleep_or_never(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
