@@ -97,7 +97,9 @@ fn by_trial(facts: &Facts, trial: &Trial) -> Option<Finding> {
         }
         (Ended::Silent, None) => format!("joined {target} on {on}, sent to it there, and heard nothing"),
         // What the output chain drops is refused to the sender.
-        (Ended::SendRefused("PERMISSION", why), _) => format!("sending to {target} through {on} was refused: {why}"),
+        (Ended::SendRefused("NET-FIREWALL" | "PERMISSION", why), _) => {
+            format!("sending to {target} through {on} was refused: {why}")
+        }
         _ => return None,
     };
     let why = facts.firewall.unreadable.as_ref();

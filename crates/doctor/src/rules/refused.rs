@@ -4,7 +4,7 @@ use crate::facts::Ended;
 use crate::{Facts, Finding};
 
 /// Codes that have a rule of their own.
-const EXPLAINED: &[&str] = &["MC-LIMIT", "PORT-IN-USE", "MC-NOROUTE", "PERMISSION"];
+const EXPLAINED: &[&str] = &["MC-LIMIT", "PORT-IN-USE", "MC-NOROUTE", "NET-FIREWALL", "PERMISSION"];
 
 pub(super) fn examine(facts: &Facts) -> Vec<Finding> {
     let refused = facts.trials.iter().filter_map(|trial| match &trial.ended {
