@@ -12,7 +12,7 @@ use arq::{
 use doctor::probe::{Kind, Message, Name, Path};
 use events::{Event, Record, Time};
 use multicast::call::{Order, wire as group};
-use multicast::payload::Kind;
+use multicast::payload::Kind as Payload;
 use multicast::rtcp::{self, Totals};
 use multicast::rtp;
 
@@ -54,7 +54,7 @@ fn framed(datagrams: &[Vec<u8>]) -> Vec<u8> {
 /// A message of ours, one of somebody's with 16 bits of number, and a report.
 fn numbered() -> Vec<Vec<u8>> {
     let mut ours = Vec::new();
-    rtp::write_header(&mut ours, Kind::Text, 7, 70_000, 90_000);
+    rtp::write_header(&mut ours, Payload::Text, 7, 70_000, 90_000);
     ours.extend_from_slice(b"hello, fuzzer, hello");
     let theirs = [&[0x80, 96, 0xff, 0xff, 0, 0, 0, 1, 0, 0, 0, 9][..], &[b'x'; 28]].concat();
     let totals = Some(Totals { packets: 9, ..Totals::default() });
