@@ -3,6 +3,7 @@
 mod anycast;
 mod files;
 mod multicast;
+mod serving;
 mod stage;
 mod transfer;
 mod whole;

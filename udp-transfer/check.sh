@@ -112,9 +112,12 @@ whole() {
 # part_of CONTAINER: bytes of its unfinished file.
 part_of() { docker exec "$1" stat -c %s /downloads/sample.bin.part 2>>"$out/part.err" || echo 0; }
 
-# until_part CONTAINER BYTES: waits until so much has come, or it has ended.
+# until_part CONTAINER BYTES: waits until so much has come, it has ended, or 30 s are over.
 until_part() {
-    while [ "$(docker inspect -f '{{.State.Running}}' "$1")" = true ] && [ "$(part_of "$1")" -lt "$2" ]; do sleep 0.1; done
+    local deadline=$((SECONDS + 30))
+    while [ "$SECONDS" -lt "$deadline" ] && [ "$(docker inspect -f '{{.State.Running}}' "$1")" = true ] && [ "$(part_of "$1")" -lt "$2" ]; do
+        sleep 0.1
+    done
 }
 
 # Two clients are killed on their way, one of them twice, and started again: a container that is started again has its disk.

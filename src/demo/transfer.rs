@@ -9,13 +9,14 @@ use std::time::Duration;
 use labkit::target::{Family, Target};
 use labkit::units::show_bytes;
 use labkit::{Failure, Session};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 use udp_transfer::FileName;
 use udp_transfer::classic::client::{self, Asking, Options};
-use udp_transfer::classic::server::{self, Served, Server};
+use udp_transfer::classic::server::{self, Server};
 use udp_transfer::report::Report;
 
 use super::files::Files;
+use super::serving::Running;
 use super::stage::Stage;
 
 const CLIENTS: u16 = 3;
@@ -43,8 +44,11 @@ pub(super) async fn play(stage: &mut Stage, files: &Files) -> Result<(), Failure
         show_bytes(size),
         show_bytes(RECEIVE_BUFFER as u64)
     ));
-    let server = Running::start(&files.offered(), &session)?;
-    let report = fetch(&server, &files.fetched("bare"), &session).await?;
+    let config = server::Config::new(files.offered());
+    let server = Server::bind(server::Config { bind: ([127, 0, 0, 1], 0).into(), bitrate: RATE, ..config })?;
+    let address = server.local_addr();
+    let server = Running::start(address, &session, |session| async move { server.run(&session).await });
+    let report = fetch(&server.target, &files.fetched("bare"), &session).await?;
     let served = server.stop().await?;
     stage.say(&report.table());
 
@@ -71,34 +75,8 @@ pub(super) async fn play(stage: &mut Stage, files: &Files) -> Result<(), Failure
     Ok(())
 }
 
-struct Running {
-    target: Target,
-    session: Session,
-    task: JoinHandle<Result<Served, Failure>>,
-}
-
-impl Running {
-    fn start(root: &Path, session: &Session) -> Result<Self, Failure> {
-        let session = session.inner("udp-transfer-server", "server");
-        let config = server::Config::new(root);
-        let server = Server::bind(server::Config { bind: ([127, 0, 0, 1], 0).into(), bitrate: RATE, ..config })?;
-        let address = server.local_addr();
-        let target = Target { host: address.ip().to_string(), port: Some(address.port()) };
-        let task = tokio::spawn({
-            let session = session.clone();
-            async move { server.run(&session).await }
-        });
-        Ok(Running { target, session, task })
-    }
-
-    async fn stop(self) -> Result<Served, Failure> {
-        self.session.shutdown.request();
-        self.task.await.expect("a server does not panic")
-    }
-}
-
-async fn fetch(server: &Running, output: &Path, session: &Session) -> Result<Report, Failure> {
-    let asking = Asking { server: server.target.clone(), family: Family::Any, deadline: Duration::from_secs(3) };
+async fn fetch(server: &Target, output: &Path, session: &Session) -> Result<Report, Failure> {
+    let asking = Asking { server: server.clone(), family: Family::Any, deadline: Duration::from_secs(3) };
     let options =
         Options { output: output.to_owned(), silence: SILENCE, receive_buffer: RECEIVE_BUFFER, ..Options::default() };
     let file = FileName::parse(Files::NAME).expect("a plain name");

@@ -6,13 +6,14 @@ use arq::catalogue::FileName;
 use labkit::target::Target;
 use labkit::units::show_bytes;
 use labkit::{Failure, Session, table};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 use udp_transfer::reliable::Impaired;
 use udp_transfer::reliable::client::{self, Asking, Config, Report, Wanted};
-use udp_transfer::reliable::server::{self, Served, Server};
+use udp_transfer::reliable::server::{self, Server};
 use udp_transfer::report::megabytes_per_second;
 
 use super::files::Files;
+use super::serving::Running;
 use super::stage::Stage;
 
 const CLIENTS: u16 = 3;
@@ -27,8 +28,11 @@ pub(super) async fn play(stage: &mut Stage, files: &Files, seed: u64) -> Result<
          (--impair {LOSS})."
     ));
     let session = stage.session().clone();
-    let server = Running::start(&files.offered(), &session)?;
-    let report = fetch(&server, &files.fetched("whole"), seed, &session).await?;
+    let config = server::Config::new(files.offered());
+    let server = Server::bind(server::Config { bind: ([127, 0, 0, 1], 0).into(), ..config })?;
+    let address = server.local_addr();
+    let server = Running::start(address, &session, |session| async move { server.run(&session).await });
+    let report = fetch(&server.target, &files.fetched("whole"), seed, &session).await?;
     let served = server.stop().await?;
     stage.say(&table(&report));
 
@@ -64,35 +68,9 @@ fn table(report: &Report) -> String {
     table.to_string()
 }
 
-struct Running {
-    target: Target,
-    session: Session,
-    task: JoinHandle<Result<Served, Failure>>,
-}
-
-impl Running {
-    fn start(root: &Path, session: &Session) -> Result<Self, Failure> {
-        let session = session.inner("udp-transfer-server", "server");
-        let config = server::Config::new(root);
-        let server = Server::bind(server::Config { bind: ([127, 0, 0, 1], 0).into(), ..config })?;
-        let address = server.local_addr();
-        let target = Target { host: address.ip().to_string(), port: Some(address.port()) };
-        let task = tokio::spawn({
-            let session = session.clone();
-            async move { server.run(&session).await }
-        });
-        Ok(Running { target, session, task })
-    }
-
-    async fn stop(self) -> Result<Served, Failure> {
-        self.session.shutdown.request();
-        self.task.await.expect("a server does not panic")
-    }
-}
-
-async fn fetch(server: &Running, output: &Path, seed: u64, session: &Session) -> Result<Report, Failure> {
+async fn fetch(server: &Target, output: &Path, seed: u64, session: &Session) -> Result<Report, Failure> {
     let impaired = Impaired { impairment: LOSS.parse().expect("a plain impairment"), seed };
-    let asking = Asking { impaired: Some(impaired), ..Asking::new(server.target.clone()) };
+    let asking = Asking { impaired: Some(impaired), ..Asking::new(server.clone()) };
     let name = FileName::new(Files::NAME).expect("a plain name");
     let config = Config { clients: CLIENTS, ..Config::new(asking, Wanted::Named(vec![name]), output) };
     let session = session.inner("udp-transfer-client", "client");

@@ -6,9 +6,10 @@ use arq::wire::{self, Datagram, Envelope, Handshake, Reply, Request};
 use arq::{Body, CloseReason, FileId, Flow, Open, PacketNumber, Policy, Report, SessionId};
 use labkit::Exit;
 use netsim::Random;
+use udp_transfer::reliable::client::{self, Asking};
 
 use crate::hand::Hand;
-use crate::setup::{Running, bytes, config, folder, get, named};
+use crate::setup::{Running, bytes, config, folder, get, named, session};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cookie_is_worth_nothing_to_others_and_one_session_to_its_owner() {
@@ -85,6 +86,47 @@ async fn who_speaks_of_a_session_that_is_no_more_is_told_so_with_fewer_bytes_and
     Datagram::Handshake(told).encode(&mut answer);
     assert!(answer.len() < shortest);
     server.stop().await;
+}
+
+/// A server that lets everybody in and then knows nobody, and counts the hellos it has.
+async fn forgetful(socket: tokio::net::UdpSocket, hellos: std::sync::Arc<std::sync::atomic::AtomicU32>) {
+    let (door, mut buffer) = (Door::new([1; 32], 1_200), vec![0; 65_536]);
+    loop {
+        let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
+        let answer = match wire::decode(&buffer[..length]) {
+            Ok(Datagram::Handshake(handshake)) => {
+                hellos.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                match door.handle(events::Time::ZERO, b"anybody", &handshake) {
+                    arq::handshake::Answer::Send(answer) => answer,
+                    arq::handshake::Answer::Proven { client, server, datagram } => {
+                        Door::accept(client, server, datagram)
+                    }
+                    arq::handshake::Answer::Ignore => continue,
+                }
+            }
+            Ok(Datagram::Request(envelope, _)) => Handshake::Gone { session: envelope.to },
+            _ => continue,
+        };
+        let mut bytes = Vec::new();
+        Datagram::Handshake(answer).encode(&mut bytes);
+        socket.send_to(&bytes, from).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_forgets_everybody_at_once_is_not_asked_as_fast_as_it_answers() {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (address, hellos) = (socket.local_addr().unwrap(), std::sync::Arc::default());
+    let server = tokio::spawn(forgetful(socket, std::sync::Arc::clone(&hellos)));
+    let output = folder();
+    let asking = config(address, named("a"), output.path()).asking;
+    let asking = Asking { deadline: Some(std::time::Duration::from_secs(1)), length: Some(1_200), ..asking };
+    let ended = client::list(&asking, &session("client")).await.unwrap_err();
+    assert_eq!(ended.exit, Exit::Deadline, "{ended}");
+    // Two for the first session, two for the one asked for when that was gone; each may be repeated on a slow machine.
+    let hellos = hellos.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(hellos <= 8, "{hellos} hellos");
+    server.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,6 +52,14 @@ pub struct Session {
     pub rtt: Option<Duration>,
 }
 
+impl Session {
+    /// Whether the server says that it does not know this session.
+    #[must_use]
+    pub fn is_gone_by(&self, handshake: &Handshake) -> bool {
+        matches!(handshake, Handshake::Gone { session } if *session == self.server)
+    }
+}
+
 /// Why there is no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unanswered {

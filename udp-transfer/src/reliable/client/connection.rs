@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use arq::handshake::{Client, ClientConfig, Session as Agreed, Unanswered};
-use arq::wire::{self, Datagram, Envelope, Handshake, Refusal, Reply, Request};
+use arq::wire::{self, Datagram, Envelope, Refusal, Reply, Request};
 use arq::{Ask, CloseReason, Flow, NoReply, PacketNumber, SessionId};
 use events::Event;
 use labkit::socket::Buffer;
@@ -110,6 +110,8 @@ impl Connection {
         let mut flow = self.new_flow();
         let mut ask = Ask::new(self.clock.now(), self.agreed.rtt);
         let mut renew_at = self.clock.now() + QUIET;
+        // Once a question: a server that always says so is asked again after a silence, and not as fast as it answers.
+        let mut may_be_gone = true;
         loop {
             let now = self.clock.now();
             if ask.poll_transmit(now) {
@@ -131,8 +133,8 @@ impl Connection {
                     {
                         ask.handle(reply);
                     }
-                    Ok(Datagram::Handshake(Handshake::Gone { session })) if session == self.agreed.server => {
-                        renew_at = now;
+                    Ok(Datagram::Handshake(handshake)) if may_be_gone && self.agreed.is_gone_by(&handshake) => {
+                        (may_be_gone, renew_at) = (false, now);
                     }
                     Ok(_) | Err(_) => {}
                 }
@@ -153,11 +155,6 @@ impl Connection {
         let agreed = shake_hands(&mut self.port, &lengths, false, &mut self.buffer, self.clock).await?;
         self.replace(agreed).await;
         Ok(())
-    }
-
-    /// Whether the server says that it does not know this session.
-    pub(super) fn is_gone(&self, handshake: &Handshake) -> bool {
-        matches!(handshake, Handshake::Gone { session } if *session == self.agreed.server)
     }
 
     /// Goes on in another session, and leaves this one in case the server still knows it.

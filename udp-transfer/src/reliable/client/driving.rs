@@ -46,6 +46,8 @@ pub(super) struct Driving<'a> {
     pub(super) until: Option<Time>,
     /// How many bytes are here.
     pub(super) progress: &'a AtomicU64,
+    /// How many blocks were here when it began.
+    pub(super) held_before: u64,
     /// The server says that it does not know this session.
     pub(super) is_forgotten: bool,
 }
@@ -163,7 +165,10 @@ impl Driving<'_> {
                     (envelope.number, body, payload)
                 }
                 Ok(Datagram::Handshake(handshake)) => {
-                    self.is_forgotten |= self.connection.is_gone(&handshake);
+                    // Believed where blocks have come meanwhile: else a server that always says so would have us
+                    // shake hands for ever, as fast as it answers. After a silence we ask anyway.
+                    let came = self.receiver.held().len() > self.held_before;
+                    self.is_forgotten |= came && self.connection.agreed.is_gone_by(&handshake);
                     revive(reviving, now, &handshake);
                     continue;
                 }

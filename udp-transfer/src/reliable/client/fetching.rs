@@ -185,6 +185,7 @@ impl Fetching<'_> {
             number: job.number,
             until: self.until,
             progress: &job.progress,
+            held_before: before,
             is_forgotten: false,
         };
         let ended = driving.run().await;
