@@ -24,6 +24,7 @@ use crate::Membership;
 use crate::call::{Member, MemberConfig, Why};
 use crate::group_io::gate::{BUFFER, Gate};
 use crate::group_io::typed::Typed;
+use crate::group_io::{next_line, wait};
 
 /// How long what was said may take to arrive before leaving.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -162,7 +163,7 @@ impl Client {
                     self.member.handle(self.session.clock.now(), &group_buffer[..length]);
                 }
                 () = tokio::time::sleep(nap) => self.member.handle_timeout(self.session.clock.now()),
-                line = next(&mut self.lines), if reads => self.read(line),
+                line = next_line(&mut self.lines), if reads => self.read(line),
                 () = &mut duration, if may_end => self.leave(Ended::Duration),
                 () = &mut stop, if may_end => self.leave(Ended::Stopped),
             }
@@ -241,21 +242,6 @@ fn is_harmless(error: &io::Error) -> bool {
 async fn receive(membership: Option<&Membership>, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
     match membership {
         Some(membership) => membership.receive(buffer).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn next(lines: &mut Option<mpsc::Receiver<io::Result<Vec<u8>>>>) -> Option<io::Result<Vec<u8>>> {
-    match lines {
-        Some(lines) => lines.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Over after `duration`; never, where there is none.
-async fn wait(duration: Option<Duration>) {
-    match duration {
-        Some(duration) => tokio::time::sleep(duration).await,
         None => std::future::pending().await,
     }
 }

@@ -29,6 +29,7 @@ pub use summary::{CallSummary, Summary};
 use crate::call::{CallResult, Destination, Hub, HubConfig, Refused, Secret};
 use crate::group_io::gate::{BUFFER, Gate};
 use crate::group_io::typed::Typed;
+use crate::group_io::{next_line, wait};
 use handle::{Gathering, Request};
 use pending::Pending;
 
@@ -177,7 +178,7 @@ impl Server {
                 },
                 () = tokio::time::sleep(nap) => self.hub.handle_timeout(self.session.clock.now()),
                 Some(request) = self.requests.recv() => self.serve_request(request),
-                line = next(&mut self.operator.lines), if reads => {
+                line = next_line(&mut self.operator.lines), if reads => {
                     if self.read(line) {
                         (closing, ended_itself) = (true, true);
                         self.hub.close(self.session.clock.now());
@@ -284,19 +285,4 @@ fn is_harmless(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset | io::ErrorKind::HostUnreachable
     )
-}
-
-async fn next(lines: &mut Option<mpsc::Receiver<io::Result<Vec<u8>>>>) -> Option<io::Result<Vec<u8>>> {
-    match lines {
-        Some(lines) => lines.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Over after `duration`; never, where there is none.
-async fn wait(duration: Option<Duration>) {
-    match duration {
-        Some(duration) => tokio::time::sleep(duration).await,
-        None => std::future::pending().await,
-    }
 }
