@@ -1,6 +1,7 @@
 //! What goes to stdout: lines for people, or JSON for programs; and a reader who leaves early is no error.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
@@ -15,6 +16,8 @@ pub struct Output {
     quiet: bool,
     shutdown: Shutdown,
     ended: Arc<OnceLock<io::Error>>,
+    /// Whether the one object was written.
+    told: Arc<AtomicBool>,
 }
 
 /// In which form the result is wanted.
@@ -39,7 +42,7 @@ impl Output {
             (_, true) => Form::Json,
             _ => Form::Text,
         };
-        Output { form, quiet: flags.quiet, shutdown, ended: Arc::default() }
+        Output { form, quiet: flags.quiet, shutdown, ended: Arc::default(), told: Arc::default() }
     }
 
     /// Whether [`Output::line`] prints: where making the line costs something, thousands of times a second.
@@ -65,8 +68,15 @@ impl Output {
     /// The result as one JSON object, where JSON was asked for.
     pub fn json(&self, result: &impl Serialize) {
         if self.is_json() {
+            self.told.store(true, Ordering::SeqCst);
             self.write(&serde_json::to_string(result).expect("our results always have a JSON form"));
         }
+    }
+
+    /// Whether the result was written as JSON: what goes wrong after it is for people, since one object is all there is.
+    #[must_use]
+    pub fn has_told_json(&self) -> bool {
+        self.told.load(Ordering::SeqCst)
     }
 
     /// Whether JSON was asked for.

@@ -99,21 +99,36 @@ pub fn main<P: Program>() -> ExitCode {
     };
     let flags = program.common().clone();
     start_logging(&flags, P::LOG);
-    let ended = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(program, &flags)),
-        Err(error) => Err(Failure::io("start", "the async runtime", &error)),
+    let as_json = flags.json || flags.json_stream;
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(run_to_the_end(program, &flags)),
+        Err(error) => end(Err(Failure::io("start", "the async runtime", &error)), as_json),
+    }
+}
+
+async fn run_to_the_end<P: Program>(program: P, flags: &Common) -> ExitCode {
+    let as_json = flags.json || flags.json_stream;
+    let session = match Shutdown::on_signals().and_then(|shutdown| Session::new(P::ROLE, flags, shutdown)) {
+        Ok(session) => session,
+        Err(failure) => return end(Err(failure), as_json),
     };
+    let output = session.output.clone();
+    let ended = run(program, session).await;
+    end(ended, as_json && !output.has_told_json())
+}
+
+/// Tells the failure, where there is one, and gives the exit code.
+fn end(ended: Result<Exit, Failure>, as_json: bool) -> ExitCode {
     match ended {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            report(&failure, flags.json || flags.json_stream);
+            report(&failure, as_json);
             failure.exit.into()
         }
     }
 }
 
-async fn run<P: Program>(program: P, flags: &Common) -> Result<Exit, Failure> {
-    let session = Session::new(P::ROLE, flags, Shutdown::on_signals()?)?;
+async fn run<P: Program>(program: P, session: Session) -> Result<Exit, Failure> {
     let (output, recorder) = (session.output.clone(), session.recorder.clone());
     let ended = program.run(session).await;
     if let Err(failure) = &ended {
