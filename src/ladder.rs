@@ -11,6 +11,8 @@ use view::ladder::{LadderError, ladder};
 
 /// More records than this make no diagram that anybody reads.
 const MOST_RECORDS: usize = 100_000;
+/// The longest text of a record that is drawn, in characters.
+const LONGEST: usize = 200;
 
 /// What may be typed after `castlab ladder`.
 #[derive(clap::Args, Clone, Debug)]
@@ -53,6 +55,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Exit, Failure> {
     }
     records.sort_by_key(|record| record.time);
     from_the_first_message(&mut records);
+    records.iter_mut().for_each(make_harmless);
     let drawn = ladder(&records).map_err(|error| explain(&error))?;
     session.output.json(&json!({ "role": session.role, "ladder": drawn }));
     session.output.result(drawn.trim_end());
@@ -64,6 +67,8 @@ fn read(path: &Path) -> Result<Vec<Record>, Failure> {
     let file = File::open(path).map_err(|error| Failure::io("open", path.display(), &error))?;
     for record in Reader::new(BufReader::new(file)) {
         let record = record.map_err(|error| {
+            // What stands there may be anything.
+            let error = labkit::text::show(error.to_string().as_bytes(), LONGEST);
             Failure::new(Exit::Setup, "NO-EVENTS", format!("{}: {error}", path.display()))
                 .hint("any castlab program writes such a file with --events FILE")
         })?;
@@ -86,6 +91,26 @@ fn from_the_first_message(records: &mut [Record]) {
     let Some(first) = records.iter().find(is_message).map(|record| record.time) else { return };
     for record in records {
         record.time = Time::ZERO + (record.time - first);
+    }
+}
+
+/// What is drawn of a record may be a stranger's, a reason that a server gave, say: no file moves the reader's cursor.
+fn make_harmless(record: &mut Record) {
+    let clean = |text: &mut String| {
+        let shown = labkit::text::show(text.as_bytes(), LONGEST);
+        if *text != shown {
+            *text = shown;
+        }
+    };
+    clean(&mut record.node);
+    match &mut record.event {
+        Event::Sent { peer, what, .. } | Event::Received { peer, what, .. } | Event::Dropped { peer, what, .. } => {
+            clean(peer);
+            clean(what);
+        }
+        Event::Finished { reason: Some(reason), .. } => clean(reason),
+        // Of these nothing is drawn, or nothing but numbers.
+        _ => {}
     }
 }
 
@@ -114,7 +139,11 @@ fn role_of(records: &[Record]) -> Option<String> {
 fn explain(error: &LadderError) -> Failure {
     let failure = Failure::new(Exit::Setup, "NO-LADDER", error.to_string());
     match error {
-        LadderError::TooMany(names) => failure.hint(format!("choose two: --between {}", names.join(","))),
+        LadderError::TooMany(names) => {
+            let two: Vec<&str> = names.iter().take(2).map(String::as_str).collect();
+            failure.hint(format!("choose two, such as --between {}", two.join(",")))
+        }
+        LadderError::TooWide => failure.hint("record with a smaller window or at a lower rate, or a shorter run"),
         LadderError::NothingHappened => failure.hint("the file needs events of datagrams that were sent and received"),
     }
 }

@@ -91,3 +91,29 @@ fn what_is_no_record_of_events_is_said_with_its_line() {
     std::fs::write(&path, "").unwrap();
     assert_eq!(ladder(&[&path]).status.code(), Some(3), "nothing happened");
 }
+
+#[test]
+fn nothing_in_a_file_moves_the_cursor_of_whoever_reads_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let hostile = "a\u{1b}[2J\u{202e}\nb";
+    let reason = Some("\u{1b}]0;owned\u{7}".to_owned());
+    let finished = Event::Finished { outcome: events::Outcome::Failed, reason };
+    let records = [
+        sent(0, hostile, "server", hostile),
+        received(1, "server", hostile, hostile),
+        Record::new(Time::from_nanos(2_000_000), hostile, finished),
+    ];
+    let output = ladder(&[&file(folder.path(), "hostile.jsonl", &records)]);
+    let drawn = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!drawn.contains(['\u{1b}', '\u{7}', '\u{202e}']) && drawn.contains("\\u{1b}"), "{drawn:?}");
+    assert_eq!(drawn.lines().count(), 4, "{drawn:?}");
+    let three = [sent(0, hostile, "b", "x"), sent(1, "b", "c", "x"), sent(2, "c", "b", "x")];
+    std::fs::write(folder.path().join("no.jsonl"), "{\"event\": \"\u{1b}[2J\"}\n").unwrap();
+    for path in [file(folder.path(), "three.jsonl", &three), folder.path().join("no.jsonl")] {
+        let output = ladder(&[&path]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{said:?}");
+        assert!(!said.contains("\u{1b}[2J"), "{said:?}");
+    }
+}

@@ -28,14 +28,20 @@ use events::Record;
 use drawing::draw;
 use matching::{Step, match_up};
 
-/// Draws the records of two ends.
+/// How many messages may be under way one way at once: each takes a lane, and with more no terminal shows a line.
+pub const MOST_LANES: usize = 64;
+
+/// How many names are told where there are too many.
+const NAMES_TOLD: usize = 8;
+
+/// Draws the records of two ends. What they say is drawn as it is: whoever reads them from strangers makes it harmless.
 ///
 /// # Errors
-/// When there are not two ends to draw.
+/// When there are not two ends to draw, or too much is under way at once.
 pub fn ladder(records: &[Record]) -> Result<String, LadderError> {
     let ends = ends(records)?;
     let steps: Vec<Step> = match_up(records, &ends);
-    Ok(draw(&steps, &ends))
+    draw(&steps, &ends).ok_or(LadderError::TooWide)
 }
 
 /// Why there is no ladder.
@@ -45,6 +51,8 @@ pub enum LadderError {
     NothingHappened,
     /// More than two ends took part: which two to draw has to be chosen first.
     TooMany(Vec<String>),
+    /// More than [`MOST_LANES`] messages are under way one way at once.
+    TooWide,
 }
 
 impl fmt::Display for LadderError {
@@ -52,7 +60,12 @@ impl fmt::Display for LadderError {
         match self {
             LadderError::NothingHappened => f.write_str("no message was sent or received"),
             LadderError::TooMany(names) => {
-                write!(f, "a ladder has two ends, and here are {}: {}", names.len(), names.join(", "))
+                let told = names.iter().take(NAMES_TOLD).map(String::as_str).collect::<Vec<_>>().join(", ");
+                let more = if names.len() > NAMES_TOLD { ", …" } else { "" };
+                write!(f, "a ladder has two ends, and here are {}: {told}{more}", names.len())
+            }
+            LadderError::TooWide => {
+                write!(f, "more than {MOST_LANES} messages are under way at once: no terminal shows such a diagram")
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Steps to text: one line each, and a lane for each message that is under way.
 
+use super::MOST_LANES;
 use super::matching::{Kind, Step};
 
 /// The room for a message's name at the end where it leaves.
@@ -9,30 +10,34 @@ const LANE: usize = 3;
 /// The least distance between the two ends.
 const LEAST_WIDTH: usize = 46;
 
-/// Draws all steps.
-pub(super) fn draw(steps: &[Step], ends: &[String; 2]) -> String {
-    let lanes = lanes(steps);
+/// The longest name of an end that is drawn, in characters.
+const LONGEST_NAME: usize = 40;
+
+/// Draws all steps; `None` where they need more lanes than there may be.
+pub(super) fn draw(steps: &[Step], ends: &[String; 2]) -> Option<String> {
+    let lanes = lanes(steps)?;
     let most = |end| steps.iter().zip(&lanes).filter(|(step, _)| step.end == end).filter_map(|(_, lane)| *lane).max();
     let used = [0, 1].map(|end| most(end).map_or(0, |lane| lane + 1));
     let width = (2 * LABEL + LANE * (used[0] + used[1] + 1)).max(LEAST_WIDTH);
     let column = |end: usize, lane: usize| if end == 0 { LABEL + LANE * lane } else { width - 1 - LABEL - LANE * lane };
 
-    let mut text =
-        format!("{:>9}  {:<width$}{}\n", "ms", ends[0], ends[1], width = width + 4 - ends[1].chars().count() / 2);
+    let mut text = head(ends, width);
     let mut last_time = None;
+    // Who is under way: where it arrives, and the column of its lane.
+    let mut under_way: Vec<(usize, usize)> = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         let mut row = vec![' '; width];
         // Messages under way pass by in their lanes.
-        for (other, lane) in steps.iter().zip(&lanes).take(index) {
-            if let (Kind::Leaves(arrives), Some(lane)) = (other.kind, lane)
-                && arrives > index
-            {
-                row[column(other.end, *lane)] = '│';
-            }
+        under_way.retain(|(arrives, _)| *arrives > index);
+        for (_, lane) in &under_way {
+            row[*lane] = '│';
         }
         let (mut left, mut right) = ('│', '│');
         let mut beside = String::new();
         let lane = lanes[index].map(|lane| column(step.end, lane));
+        if let (Kind::Leaves(arrives), Some(lane)) = (step.kind, lane) {
+            under_way.push((arrives, lane));
+        }
         match (step.kind, step.end) {
             (Kind::Leaves(_), 0) => {
                 left = '├';
@@ -99,11 +104,22 @@ pub(super) fn draw(steps: &[Step], ends: &[String; 2]) -> String {
         text.push_str(line.trim_end());
         text.push('\n');
     }
-    text
+    Some(text)
 }
 
-/// A lane for each message that takes more than one line, the innermost free one counted from where it leaves.
-fn lanes(steps: &[Step]) -> Vec<Option<usize>> {
+/// The names of the two ends, each above its own.
+fn head(ends: &[String; 2], width: usize) -> String {
+    let [left, right] = ends.each_ref().map(|end| match end.chars().count() {
+        0..=LONGEST_NAME => end.clone(),
+        _ => end.chars().take(LONGEST_NAME).chain(['…']).collect(),
+    });
+    let gap = width + 4 - right.chars().count() / 2;
+    format!("{:>9}  {left:<gap$}{right}\n", "ms")
+}
+
+/// A lane for each message that takes more than one line, the innermost free one counted from where it leaves; `None`
+/// where that takes more than [`MOST_LANES`].
+fn lanes(steps: &[Step]) -> Option<Vec<Option<usize>>> {
     let mut lanes: Vec<Option<usize>> = vec![None; steps.len()];
     let mut busy: [Vec<usize>; 2] = [Vec::new(), Vec::new()];
     for (index, step) in steps.iter().enumerate() {
@@ -114,13 +130,16 @@ fn lanes(steps: &[Step]) -> Vec<Option<usize>> {
         };
         // Behind every lane that is in use, so that messages which leave one after another stand side by side.
         let behind = busy[step.end].iter().rposition(|&busy_until| busy_until > index).map_or(0, |last| last + 1);
+        if behind >= MOST_LANES {
+            return None;
+        }
         if behind == busy[step.end].len() {
             busy[step.end].push(0);
         }
         busy[step.end][behind] = until;
         lanes[index] = Some(behind);
     }
-    lanes
+    Some(lanes)
 }
 
 /// A line from the left end of the row up to `to`, with `end` there.

@@ -95,3 +95,23 @@ fn what_is_no_ladder_is_said_so() {
     let three = [sent(0, "a", "b", 1), sent(0, "b", "c", 1), sent(0, "c", "a", 1)];
     assert_eq!(ladder(&three).unwrap_err().to_string(), "a ladder has two ends, and here are 3: a, b, c");
 }
+
+#[test]
+fn names_of_any_length_stand_above_their_ends() {
+    let (long, longer) = ("a".repeat(1_000), "b".repeat(70_000));
+    let records = [sent(0, &long, &longer, 1), received(10, &longer, &long, 1)];
+    let text = ladder(&records).unwrap();
+    let head = text.lines().next().unwrap();
+    assert!(head.contains("aaa…") && head.contains("bbb…") && head.chars().count() < 200, "{head}");
+}
+
+#[test]
+fn more_lanes_than_a_terminal_shows_are_refused() {
+    let at_once = |count: u64| {
+        let leave = (0..count).map(|number| sent(0, "a", "b", number));
+        leave.chain((0..count).map(|number| received(10, "b", "a", number))).collect::<Vec<_>>()
+    };
+    let text = ladder(&at_once(MOST_LANES as u64)).unwrap();
+    assert!(text.lines().all(|line| line.chars().count() < 500));
+    assert_eq!(ladder(&at_once(MOST_LANES as u64 + 1)), Err(LadderError::TooWide));
+}
