@@ -24,8 +24,9 @@ use question::Subject;
 With either, the group is joined on each interface meant (the kernel reports that to the link, as for any receiver) and
 sent to with a TTL of 0: at most 3 datagrams an interface, which the receivers on this machine hear and nobody else.
 With --probe, 64 bytes go to the group every --interval, and one back for each that comes, never a larger one: for at
-most --deadline, and --count rounds once another copy was met (four times as many where a way seems shut). With --peer, one to that address every round too.
-Ends with 0 when no fault was found, 1 when one was, 4 when --probe met nobody, 130 when interrupted.
+most --deadline, and --count rounds once another copy was met (four times as many where a way seems shut). With --peer, one to that address every
+round too, and an empty one at the start, whose refusal tells that nobody listens there.
+Ends with 0 when no fault was found, 1 when one was, 4 when the only one is that --probe met nobody, 130 when interrupted.
 Each code is explained in multicast/DOCTOR.md."
 )]
 pub struct Args {

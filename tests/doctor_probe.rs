@@ -92,8 +92,8 @@ fn strict_reverse_paths_are_told_by_their_counter() {
     let Some(sides) = probe(
         "strict_reverse_paths",
         &network,
-        &format!("{QUICK} -W 400ms 239.1.1.1"),
-        &format!("{QUICK} -W 400ms 239.1.1.1"),
+        &format!("{QUICK} -W 5s 239.1.1.1"),
+        &format!("{QUICK} -W 5s 239.1.1.1"),
     ) else {
         return;
     };
@@ -130,7 +130,7 @@ fn nobody_is_told_apart_from_nobody_there() {
         ("--peer 192.0.2.2 239.1.1.1", "on right ip link set r0 down", "NET-ISOLATION"),
     ] {
         let network = format!("{JOINED}{rule}\n");
-        let Some(side) = two::alone("nobody_is_told_apart", &network, &format!("-i 20ms -W 300ms {asked}")) else {
+        let Some(side) = two::alone("nobody_is_told_apart", &network, &format!("-i 20ms -W 1s {asked}")) else {
             return;
         };
         let faults = two::codes(&side.result, "fault");

@@ -66,7 +66,19 @@ fn numbers_and_spaces_do_not_change_the_shape_and_words_do() {
 fn the_readme_shows_what_the_demo_prints() {
     let output = program("castlab", &[]).output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(shape(&printed), shape(&transcript("README.md", "$ cargo run --release")));
+    let shown = transcript("README.md", "$ cargo run --release");
+    let ((printed, told), (shown, _)) = (without_the_loss(&printed), without_the_loss(&shown));
+    assert_eq!(shape(&printed), shape(&shown));
+    let (lost, nothing) = ("  raw UDP lost ", "  This time nothing was lost: ");
+    assert!(told.starts_with(lost) || told.starts_with(nothing), "{told}");
+}
+
+/// What the demo prints without the line that ends act 3, and that line: whether raw UDP loses, and where, is a matter of
+/// the machine. So is whether a client has the file whole.
+fn without_the_loss(printed: &str) -> (String, String) {
+    let (before, after) = printed.split_once("\n\n4 · ").unwrap();
+    let (before, line) = before.rsplit_once('\n').unwrap();
+    (format!("{}\n\n4 · {after}", before.replace(" yes ", " in part ")), line.to_owned())
 }
 
 /// A server that is stopped when the test is over, and the address it says it listens on.

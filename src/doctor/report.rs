@@ -36,7 +36,7 @@ pub(super) fn tell(facts: &Facts, findings: &[Finding], interrupted: bool, sessi
     for finding in findings {
         session.output.result(finding.to_string());
     }
-    session.output.result(verdict(facts, findings));
+    session.output.result(verdict(facts, findings, interrupted));
     exit
 }
 
@@ -53,8 +53,9 @@ fn exit(facts: &Facts, findings: &[Finding], interrupted: bool) -> Exit {
 }
 
 /// One line: on a healthy machine the only one.
-fn verdict(facts: &Facts, findings: &[Finding]) -> String {
+fn verdict(facts: &Facts, findings: &[Finding], interrupted: bool) -> String {
     let target = facts.target();
+    let stopped = if interrupted { "; stopped before all was tried" } else { "" };
     let unread = match &facts.firewall.unreadable {
         Some(why) => format!("; firewall rules not read: {why}"),
         None => String::new(),
@@ -66,7 +67,15 @@ fn verdict(facts: &Facts, findings: &[Finding]) -> String {
             .filter(|trial| trial.ended == Ended::Heard)
             .filter_map(|trial| trial.interface.as_deref())
             .collect();
-        return format!("Nothing found: {target} was joined, sent to and heard on {}{unread}", heard.join(", "));
+        // Without a trial, nothing found is nothing known.
+        return match heard.is_empty() {
+            false => {
+                let on = heard.join(", ");
+                format!("Nothing found: {target} was joined, sent to and heard on {on}{unread}{stopped}")
+            }
+            true if interrupted => format!("Nothing was tried of {target}{unread}{stopped}"),
+            true => format!("Nothing found for {target}, and nothing was tried: no interface to try is up{unread}"),
+        };
     }
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let counts = [(Severity::Fault, "fault"), (Severity::Warning, "warning"), (Severity::Note, "note")];
@@ -78,7 +87,7 @@ fn verdict(facts: &Facts, findings: &[Finding]) -> String {
             n => Some(format!("{n} {word}s")),
         })
         .collect();
-    format!("Found for {target}: {}{unread}", counts.join(", "))
+    format!("Found for {target}: {}{unread}{stopped}", counts.join(", "))
 }
 
 fn table(heard: &[Heard]) -> String {

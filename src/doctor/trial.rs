@@ -24,7 +24,9 @@ pub(super) async fn all(facts: &Facts, group: &Group, asked: bool, session: &Ses
     let meant = if asked { facts.working() } else { lo.into_iter().collect() };
     let mut trials = Vec::new();
     for one in &meant {
-        trials.push(on_one(one, group, session).await);
+        // Ctrl-C: what was tried so far is told.
+        let Some(trial) = session.shutdown.or(on_one(one, group, session)).await else { return trials };
+        trials.push(trial);
     }
     if meant.len() > 1 && !group.belongs_to_one_link() {
         trials.push(on_all(group));
@@ -75,14 +77,15 @@ async fn echo(membership: &Membership, group: &Group, choice: &Choice, session: 
             Event::Sent { peer, what, number, bytes }
         });
         let heard = tokio::time::timeout(WAIT, async {
-            // Others may send to the group meanwhile.
-            while let Ok((length, _)) = membership.receive(&mut buffer).await {
+            loop {
+                // Others may send to the group meanwhile.
+                let (length, _) = membership.receive(&mut buffer).await?;
                 if buffer.get(..length) == Some(payload.as_bytes()) {
-                    break;
+                    return Ok::<(), std::io::Error>(());
                 }
             }
         });
-        if heard.await.is_ok() {
+        if matches!(heard.await, Ok(Ok(()))) {
             let peer = outgoing.source().to_string();
             session.recorder.tell(|| {
                 let (_, what, number, bytes) = told();
@@ -101,9 +104,18 @@ async fn unicast(one: &Interface, group: &Group) -> Option<bool> {
     listening.set_nonblocking(true).ok()?;
     let listening = tokio::net::UdpSocket::from_std(listening).ok()?;
     let sending = tokio::net::UdpSocket::bind(address_on(one, group, 0)?).await.ok()?;
-    let sent = sending.send_to(b"castlab doctor hears itself?", address).await.is_ok();
+    let payload = format!("castlab doctor hears itself? {:016x}", rand::random::<u64>());
+    let sent = sending.send_to(payload.as_bytes(), address).await.is_ok();
     let mut buffer = [0; 64];
-    Some(sent && tokio::time::timeout(WAIT, listening.recv_from(&mut buffer)).await.is_ok())
+    let heard = tokio::time::timeout(WAIT, async {
+        loop {
+            let length = listening.recv(&mut buffer).await?;
+            if buffer.get(..length) == Some(payload.as_bytes()) {
+                return Ok::<(), std::io::Error>(());
+            }
+        }
+    });
+    Some(sent && matches!(heard.await, Ok(Ok(()))))
 }
 
 /// Our own address on an interface, to bind to; a link-local one with the number of its link.

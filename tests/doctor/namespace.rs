@@ -36,8 +36,9 @@ pub(crate) const MACHINE: &str = "
 pub(crate) fn run(test: &str, network: &str, tools: &[&str], script: &str) -> Option<Output> {
     let folder = tempfile::tempdir().unwrap();
     let unshare = |script: &str| {
-        Command::new("unshare")
-            .args(["--user", "--map-root-user", "--net", "sh", "-euc", script])
+        // Its end takes along what the script left running.
+        Command::new("timeout")
+            .args(["--kill-after=5", "120", "unshare", "--user", "--map-root-user", "--net", "sh", "-euc", script])
             .env("CASTLAB", cargo_bin("castlab"))
             .env("FOLDER", folder.path())
             .env_remove("RUST_LOG")
@@ -54,10 +55,13 @@ pub(crate) fn run(test: &str, network: &str, tools: &[&str], script: &str) -> Op
     let Some(refused) = missing.or_else(|| refused.clone()) else {
         return Some(unshare(&format!("{network}{script}")).unwrap());
     };
-    // Past the test harness, which would keep it to itself.
-    let line = format!("SKIPPED {test}: no private network on this machine: {refused}\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    skipped(test, &format!("no private network on this machine: {refused}"));
     None
+}
+
+/// Says that a test did not run: past the test harness, which would keep it to itself.
+pub(crate) fn skipped(test: &str, why: &str) {
+    std::io::stderr().write_all(format!("SKIPPED {test}: {why}\n").as_bytes()).unwrap();
 }
 
 fn has(tool: &str) -> bool {
