@@ -5,6 +5,7 @@ mod receivers;
 mod report;
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use events::{Event, Time, Unit};
@@ -89,23 +90,31 @@ async fn measure(way: Way, config: &Config, clock: Clock) -> Result<Row, Failure
     let targets = receivers.targets().to_vec();
     let listening = receivers.listen(config.messages, clock);
     let plan = config.clone();
+    // Dropped with this future: the sender knows by it that nobody waits for it any more.
+    let (_wanted, stop) = mpsc::channel();
     // On a thread of its own, so that its processor time is the sender's alone.
-    let sending = tokio::task::spawn_blocking(move || send(way, &targets, &plan, clock));
+    let sending = tokio::task::spawn_blocking(move || send(way, &targets, &plan, clock, &stop));
     let sent =
         sending.await.map_err(|error| Failure::new(Exit::Setup, "IO", format!("the sender broke off: {error}")))??;
     let heard = listening.end().await;
     Ok(Row { way, messages: config.messages, heard_by: heard, ..sent })
 }
 
-/// Sends every message to every target, each at its time.
-fn send(way: Way, targets: &[SocketAddr], config: &Config, clock: Clock) -> Result<Row, Failure> {
+/// Nothing is ever sent through it: it breaks once the sender is to stop.
+type Stop = mpsc::Receiver<()>;
+
+/// Sends every message to every target, each at its time, or as many as there is time for.
+fn send(way: Way, targets: &[SocketAddr], config: &Config, clock: Clock, stop: &Stop) -> Result<Row, Failure> {
     let failed = |operation: &'static str| move |error| Failure::io(operation, "a UDP socket on lo", &error);
     let socket = sender().map_err(failed("open"))?;
     let (began, busy) = (clock.now(), processor_time());
     let mut message = vec![0; config.length];
     let mut datagrams = 0;
     for number in 0..config.messages {
-        wait_until(began + config.interval * u32::try_from(number).unwrap_or(u32::MAX), clock);
+        let due = began + config.interval.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX));
+        if is_stopped_before(due, clock, stop) {
+            break;
+        }
         for target in targets {
             message[..8].copy_from_slice(&number.to_be_bytes());
             message[8..SHORTEST].copy_from_slice(&clock.now().as_nanos().to_be_bytes());
@@ -126,11 +135,13 @@ fn sender() -> std::io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-fn wait_until(time: Time, clock: Clock) {
+/// Waits until `time`. Gives whether the sender was to stop before.
+fn is_stopped_before(time: Time, clock: Clock, stop: &Stop) -> bool {
     let wait = time - clock.now();
-    if !wait.is_zero() {
-        std::thread::sleep(wait);
+    if wait.is_zero() {
+        return stop.try_recv() == Err(TryRecvError::Disconnected);
     }
+    stop.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected)
 }
 
 /// What this thread has used of a processor so far, in its own code and in the kernel's.
@@ -140,4 +151,26 @@ fn processor_time() -> Duration {
         u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).map_or(Duration::ZERO, Duration::from_micros)
     };
     micros(usage.user_time()) + micros(usage.system_time())
+}
+
+#[cfg(test)]
+mod tests {
+    use labkit::{Common, Exit, Shutdown};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_stopped_ends_at_once_and_does_not_say_that_nothing_was_lost() {
+        // Without a stop the second message would be an hour away, and the end of the test with it.
+        let hour = Duration::from_secs(3600);
+        let group = Ipv4Addr::new(239, 255, 55, 1);
+        let ways = vec![Way::Unicast];
+        let config = Config { ways, receivers: 1, messages: 2, interval: hour, length: SHORTEST, group };
+        let flags = Common { quiet: true, ..Common::default() };
+        let session = Session::new("test", &flags, Shutdown::manual()).unwrap();
+        let (compared, ()) = tokio::join!(run(&config, &session), async { session.shutdown.request() });
+        let compared = compared.unwrap();
+        assert_eq!((compared.exit(), compared.rows.len()), (Exit::Interrupted, 0));
+        assert_eq!(compared.verdict(), "stopped before any way was measured");
+    }
 }

@@ -160,7 +160,7 @@ impl Client {
                     Err(error) => return Err(Failure::io("receive from", self.config.server, &error)),
                 },
                 Ok((length, _)) = receive(self.membership.as_ref(), &mut group_buffer) => {
-                    self.member.handle(self.session.clock.now(), &group_buffer[..length]);
+                    self.member.handle_group(self.session.clock.now(), &group_buffer[..length]);
                 }
                 () = tokio::time::sleep(nap) => self.member.handle_timeout(self.session.clock.now()),
                 line = next_line(&mut self.lines), if reads => self.read(line),
@@ -190,12 +190,13 @@ impl Client {
 
     fn nap(&self) -> Duration {
         let now = self.session.clock.now();
-        let machines = [self.member.poll_timeout(), self.gate.poll_timeout(), self.pause];
-        // What is past of these was looked at, and says no more when to wake.
+        let machines = [self.member.poll_timeout(), self.gate.poll_timeout()];
+        // What is past of these was looked at, and says no more when to wake: who is no member now cannot go on, however
+        // long its pause is over.
         let patience = self.ended.map(|ended| ended + self.config.deadline);
         let entry = self.outside.map(|since| since + self.config.max_wait);
         let leaving = self.leaving.map(|(_, limit)| limit);
-        let limits = [patience, entry, leaving].into_iter().flatten().filter(|limit| *limit > now);
+        let limits = [patience, entry, leaving, self.pause].into_iter().flatten().filter(|limit| *limit > now);
         match machines.into_iter().flatten().chain(limits).min() {
             Some(next) => next - now,
             None => Duration::from_secs(3600),

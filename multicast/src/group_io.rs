@@ -1,6 +1,7 @@
 //! What both programs of a group share at the edge: a socket with a bad network before it, and what people type.
 
 pub(crate) mod gate;
+pub(crate) mod seldom;
 pub(crate) mod template;
 pub(crate) mod typed;
 

@@ -28,6 +28,7 @@ pub use summary::{CallSummary, Summary};
 
 use crate::call::{CallResult, Destination, Hub, HubConfig, Refused, Secret};
 use crate::group_io::gate::{BUFFER, Gate};
+use crate::group_io::seldom::Seldom;
 use crate::group_io::typed::Typed;
 use crate::group_io::{next_line, wait};
 use handle::{Gathering, Request};
@@ -66,6 +67,8 @@ struct Operator {
     held: Option<Typed>,
     /// When the script goes on.
     pause: Option<Time>,
+    /// What strangers make us warn of.
+    warnings: Seldom,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -165,6 +168,11 @@ impl Server {
         let (mut closing, mut ended_itself) = (false, false);
         loop {
             self.settle().await;
+            if !closing && self.is_to_quit() {
+                (closing, ended_itself) = (true, true);
+                self.hub.close(self.session.clock.now());
+                continue;
+            }
             if self.hub.is_over() && self.gate.poll_timeout().is_none() {
                 return Ok(ended_itself);
             }
@@ -193,10 +201,6 @@ impl Server {
                     self.hub.close(self.session.clock.now());
                 }
             }
-            if self.operator.held == Some(Typed::Quit) && !closing {
-                (closing, ended_itself) = (true, true);
-                self.hub.close(self.session.clock.now());
-            }
         }
     }
 
@@ -222,9 +226,11 @@ impl Server {
     }
 
     fn nap(&self) -> Duration {
-        let times = [self.hub.poll_timeout(), self.gate.poll_timeout(), self.operator.pause];
-        match times.into_iter().flatten().min() {
-            Some(next) => next - self.session.clock.now(),
+        let now = self.session.clock.now();
+        // A pause that is over was looked at: whatever the script waits for now wakes us up itself.
+        let pause = self.operator.pause.filter(|pause| *pause > now);
+        match [self.hub.poll_timeout(), self.gate.poll_timeout(), pause].into_iter().flatten().min() {
+            Some(next) => next - now,
             None => Duration::from_secs(3600),
         }
     }

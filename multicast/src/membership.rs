@@ -22,6 +22,8 @@ pub struct Membership {
     group: Group,
     choice: Choice,
     interfaces: Vec<Interface>,
+    /// The link that the socket is bound to; 0 where the group is the same on all of them.
+    link: u32,
     buffer: Buffer,
     is_joined: bool,
 }
@@ -58,15 +60,10 @@ impl Membership {
     /// As [`Membership::join`].
     pub fn open(group: &Group, choice: &Choice, receive_buffer: usize) -> Result<Self, Failure> {
         let interfaces = meant(group, choice, &interface::all()?)?;
-        let first = interfaces.first().map_or(0, |interface| interface.index);
-        let socket = bind(group, first)?;
+        let (choice, link) = (pin(group, choice, &interfaces), link_of(group, &interfaces));
+        let (socket, buffer) = bind(group, link, receive_buffer)?;
         let group = group.on_port(socket::local(&socket)?.port());
-        let buffer = socket::receive_buffer(&socket, receive_buffer)
-            .map_err(|error| Failure::io("set the receive buffer of", &group, &error))?;
-        if let Err(error) = batch::count_drops(&socket) {
-            tracing::debug!("drops of {group} are not told with each message: {error}");
-        }
-        Ok(Membership { socket, group, choice: choice.clone(), interfaces, buffer, is_joined: false })
+        Ok(Membership { socket, group, choice, interfaces, link, buffer, is_joined: false })
     }
 
     /// The group, with its port where port 0 was asked for.
@@ -145,6 +142,7 @@ impl Membership {
     /// As [`Membership::join`].
     pub fn rejoin(&mut self) -> Result<(), Failure> {
         self.interfaces = meant(&self.group, &self.choice, &interface::all()?)?;
+        self.follow_link(link_of(&self.group, &self.interfaces))?;
         for (done, interface) in self.interfaces.iter().enumerate() {
             join_one(&self.socket, &self.group, interface)
                 .map_err(|error| join_failure(&self.group, interface, done, &error))?;
@@ -163,6 +161,9 @@ impl Membership {
             let _ = leave_one(&self.socket, &self.group, gone);
             changes.push(Change::Down(gone.name.clone()));
         }
+        if let Err(failure) = self.follow_link(link_of(&self.group, &meant)) {
+            tracing::debug!("{}", failure.message);
+        }
         let mut here = Vec::new();
         for interface in meant {
             let is_new = !self.interfaces.iter().any(|old| is_same(old, &interface));
@@ -178,6 +179,30 @@ impl Membership {
         }
         self.interfaces = here;
         changes
+    }
+
+    /// A link that was made anew has another number, and a socket bound to the old one hears nothing of it.
+    fn follow_link(&mut self, link: u32) -> Result<(), Failure> {
+        if link != 0 && link != self.link {
+            (self.socket, self.buffer) = bind(&self.group, link, self.buffer.asked)?;
+            self.link = link;
+        }
+        Ok(())
+    }
+}
+
+/// Which link a socket of the group must be bound to; 0 is none in particular.
+fn link_of(group: &Group, interfaces: &[Interface]) -> u32 {
+    interfaces.first().filter(|_| group.belongs_to_one_link()).map_or(0, |interface| interface.index)
+}
+
+/// What is meant from now on: where the group belongs to one link, the one that was joined, whatever others come later.
+fn pin(group: &Group, choice: &Choice, joined: &[Interface]) -> Choice {
+    match (choice, joined) {
+        (Choice::All, [only]) if group.belongs_to_one_link() && group.zone().is_none() => {
+            Choice::Name(only.name.clone())
+        }
+        _ => choice.clone(),
     }
 }
 
@@ -213,8 +238,18 @@ pub(crate) fn zone_as_choice(group: &Group, choice: &Choice) -> Result<Option<Ch
     Ok(Some(zone))
 }
 
-fn bind(group: &Group, interface: u32) -> Result<UdpSocket, Failure> {
-    let address = group.socket_address(interface);
+fn bind(group: &Group, link: u32, receive_buffer: usize) -> Result<(UdpSocket, Buffer), Failure> {
+    let socket = bind_alone(group, link)?;
+    let buffer = socket::receive_buffer(&socket, receive_buffer)
+        .map_err(|error| Failure::io("set the receive buffer of", group, &error))?;
+    if let Err(error) = batch::count_drops(&socket) {
+        tracing::debug!("drops of {group} are not told with each message: {error}");
+    }
+    Ok((socket, buffer))
+}
+
+fn bind_alone(group: &Group, link: u32) -> Result<UdpSocket, Failure> {
+    let address = group.socket_address(link);
     let attempt = || {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_reuse_address(true)?;

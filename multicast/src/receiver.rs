@@ -221,8 +221,8 @@ impl Receiver {
                     }
                 }
                 ready = ready(&self.ears, first) => {
-                    let (ear, which) = ready.map_err(|error| self.receive_failure(&error))?;
-                    first = ear + 1;
+                    let (place, ear, which) = ready.map_err(|error| self.receive_failure(&error))?;
+                    first = place + 1;
                     if self.take_in(stay, ear, which)? {
                         return Ok(Ended::Count);
                     }
@@ -267,7 +267,7 @@ impl Receiver {
     }
 
     fn drain_one(&self, stay: &mut Stay, ear: usize) {
-        for which in [Which::Messages, Which::Reports] {
+        for which in Which::ALL {
             for _ in 0..DRAIN {
                 let got = self.ears[ear].receive_rest(which, &mut stay.incoming);
                 if got.is_err() || self.hear_batch(stay, ear, which) {
@@ -394,12 +394,15 @@ async fn next_command(keys: &mut Option<Keys>) -> Command {
     }
 }
 
-/// Which socket has something, beginning to look at `first` so that each gets its turn.
-async fn ready(ears: &[Ear], first: usize) -> io::Result<(usize, Which)> {
+/// Which socket has something: its place among all of them, its ear, and which of the two. The look begins at place
+/// `first`, so that each gets its turn whatever comes to the others.
+async fn ready(ears: &[Ear], first: usize) -> io::Result<(usize, usize, Which)> {
+    let sockets = ears.len() * Which::ALL.len();
     std::future::poll_fn(|context| {
-        for place in (0..ears.len()).map(|place| (first + place) % ears.len()) {
-            if let std::task::Poll::Ready(ready) = ears[place].poll_ready(context) {
-                return std::task::Poll::Ready(ready.map(|which| (place, which)));
+        for place in (0..sockets).map(|place| (first + place) % sockets) {
+            let (ear, which) = (place / Which::ALL.len(), Which::ALL[place % Which::ALL.len()]);
+            if let std::task::Poll::Ready(ready) = ears[ear].poll_ready(which, context) {
+                return std::task::Poll::Ready(ready.map(|()| (place, ear, which)));
             }
         }
         std::task::Poll::Pending

@@ -134,6 +134,7 @@ impl Sender {
     /// # Errors
     /// Those of [`Outgoing::open`], and `TOO-LONG` when a payload fits no datagram.
     pub fn open(config: Config, session: Session) -> Result<Self, Failure> {
+        check_load(&config)?;
         for item in &config.items {
             match item {
                 Item::Fixed(message) => check_length(message, &config, Exit::Usage)?,
@@ -225,7 +226,7 @@ impl Sender {
                 return Ok(());
             }
             if let Some(wait) = load.wait(now) {
-                tokio::time::sleep(wait).await;
+                self.while_reporting(tokio::time::sleep(wait)).await;
                 continue;
             }
             if !load.fill(&mut self.numbering, &mut self.random, now) {
@@ -241,6 +242,22 @@ impl Sender {
             if self.report_if_due().await {
                 let sent = self.counts.all().datagrams;
                 self.session.output.line(format!("Sent {sent} datagrams to {} so far", self.config.group));
+            }
+        }
+    }
+
+    /// Waits for `something`, and tells the totals meanwhile whenever it is time to: receivers shall know that we are
+    /// still here, however slowly we send.
+    async fn while_reporting<T>(&mut self, something: impl Future<Output = T>) -> T {
+        tokio::pin!(something);
+        loop {
+            let due = self.numbering.as_ref().map(|numbering| numbering.poll_timeout() - self.session.clock.now());
+            tokio::select! {
+                biased;
+                done = &mut something => return done,
+                () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => {
+                    self.report_if_due().await;
+                }
             }
         }
     }
@@ -288,7 +305,7 @@ impl Sender {
 
     async fn send_lines(&mut self) -> Result<(), Failure> {
         let mut lines = stdin::lines(std::io::stdin(), self.config.longest());
-        while let Some(line) = lines.recv().await {
+        while let Some(line) = self.while_reporting(lines.recv()).await {
             let line = line.map_err(|error| Failure::io("read", "standard input", &error))?;
             let message = Message::guess(line);
             let exit = if self.counts.all().datagrams == 0 { Exit::Usage } else { Exit::Partial };
@@ -300,8 +317,9 @@ impl Sender {
 
     /// Waits for its turn, then hands one datagram to the network and tells.
     async fn send(&mut self, message: &Message) -> Result<(), Failure> {
-        if let Some(pace) = &mut self.pace {
-            pace.tick().await;
+        if let Some(mut pace) = self.pace.take() {
+            self.while_reporting(pace.tick()).await;
+            self.pace = Some(pace);
         }
         let Message { kind, bytes } = message;
         let now = self.session.clock.now();
@@ -358,6 +376,20 @@ impl Sender {
             _ => {}
         }
     }
+}
+
+/// A load of datagrams without a byte has no bits a second, and would be sent by no system call that takes many.
+fn check_load(config: &Config) -> Result<(), Failure> {
+    let is_empty = |item: &Item| match item {
+        Item::Fixed(message) => message.bytes.is_empty(),
+        Item::Filler(length) => *length == 0,
+        Item::Random | Item::Stdin => false,
+    };
+    if config.rate.is_none() || config.framing == Framing::Rtp || !config.items.iter().any(is_empty) {
+        return Ok(());
+    }
+    Err(Failure::usage("a load of datagrams without a byte has no bits a second")
+        .hint("a payload of a byte or more, --framing rtp, or -i 0 instead of --bitrate"))
 }
 
 fn check_length(message: &Message, config: &Config, exit: Exit) -> Result<(), Failure> {

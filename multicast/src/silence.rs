@@ -20,6 +20,10 @@ pub fn explain(group: &Group, joined: &[Interface], all: &[Interface]) -> Failur
     let failure = |code, why: &str| {
         Failure::new(Exit::NobodyAnswered, code, format!("nobody was heard on {group}, joined on {on}{why}"))
     };
+    if joined.is_empty() {
+        return failure("MC-IFACE", "no interface at the end: the one meant went down or away")
+            .hint("`ip link` shows the interfaces; `ip link set eth0 up`, or choose another with -I");
+    }
     if joined.iter().all(|interface| interface.flags.loopback) {
         return failure("MC-IFACE", ", which no other machine reaches").hint(
             "a sender on this machine must use `-I lo` too; for senders elsewhere use `-I all`; \
@@ -75,6 +79,7 @@ mod tests {
     fn the_likeliest_cause_has_a_code_and_a_command() {
         for (group, joined, code, word) in [
             ("224.1.1.1", vec![loopback()], "MC-IFACE", "no other machine"),
+            ("224.1.1.1", Vec::new(), "MC-IFACE", "joined on no interface at the end"),
             ("224.1.1.1", vec![ether("eth0", 2)], "MC-IFACE", "not on eth1"),
             ("232.1.1.1", vec![ether("eth0", 2), ether("eth1", 3)], "MC-ADDR", "RFC 4607"),
             ("192.0.2.9,232.1.1.1", vec![ether("eth0", 2), ether("eth1", 3)], "MC-SOURCE", "192.0.2.9 alone"),

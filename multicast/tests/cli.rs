@@ -265,6 +265,15 @@ fn flags_are_sent_in_the_order_typed() {
 }
 
 #[test]
+fn json_is_one_object_even_where_the_events_cannot_be_written() {
+    let args = ["--cast", "unicast", "--receivers", "1", "-c", "1", "--json", "--events", "/dev/full"];
+    let output = Command::new(cargo_bin("multicast-sender")).args(args).output().unwrap();
+    assert_eq!(output.status.code(), Some(6), "{output:?}");
+    assert_eq!(one_object(&output)["complete"], true);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write events to /dev/full"), "{output:?}");
+}
+
+#[test]
 fn json_is_one_object_with_the_counts() {
     let group = group(9);
     let sent = run("multicast-sender", &["-I", "lo", "-i", "0", "--json", "--seed", "7", &group]);

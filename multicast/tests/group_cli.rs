@@ -330,6 +330,41 @@ fn what_cannot_be_is_refused_with_a_code_and_a_hint() {
 }
 
 #[test]
+fn a_script_that_calls_and_quits_has_its_answers_first() {
+    let (mut server, address) = Running::server(&[]);
+    let one = Running::client(&address, "1", &["--reply", "yes"]);
+    server.type_line("/wait 1\n/call Ready?\n/quit");
+    let (printed, code) = server.end();
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("Answer from Client 1 after "), "{printed}");
+    assert_eq!(one.end().1, Some(0), "the server says good-bye");
+}
+
+#[test]
+fn what_is_for_all_reaches_a_raw_client_once_however_long_the_members_take() {
+    let (mut server, address) = Running::server(&["--heartbeat", "100ms", "--silence", "1s"]);
+    let one = Running::client(&address, "1", &[]);
+    server.until("Client 1 joined");
+    let raw = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    raw.send_to(b"Client 7: here", &address).unwrap();
+    server.until("Message from Client 7");
+    server.type_line("one line, which answers");
+    // More than the server keeps for a member that takes nothing: the rest waits until that one counts as gone.
+    one.signal(Signal::SIGSTOP);
+    (0..210).for_each(|number| server.type_line(&format!("/all {number}")));
+    server.until("Server to all: 209");
+    server.type_line("/to 7 the end");
+    let mut buffer = [0; 100];
+    let mut heard = Vec::new();
+    while heard.last().is_none_or(|last| last != "the end") {
+        let length = raw.recv(&mut buffer).unwrap();
+        heard.push(text(&buffer[..length]));
+    }
+    let numbers: Vec<String> = (0..210).map(|number: u32| number.to_string()).collect();
+    assert_eq!(heard[1..heard.len() - 1], numbers);
+}
+
+#[test]
 fn an_interrupted_goal_is_130_and_a_server_without_one_ends_well() {
     let (server, address) = Running::server(&[]);
     let client = Running::client(&address, "1", &["--duration", "1h"]);

@@ -4,10 +4,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::Write;
-use std::process::{Command, Output};
+#[path = "machine/namespace.rs"]
+mod namespace;
 
-use assert_cmd::cargo::cargo_bin;
+use std::process::Output;
+
+use namespace::shown;
 
 /// Two interfaces joined by a wire, both with addresses that may be used at once.
 const NETWORK: &str = "
@@ -41,31 +43,8 @@ const RECEIVE: &str = r#"
     }
 "#;
 
-/// Runs `script` in a namespace of its own; `None` where the machine refuses one.
-fn in_namespace(test: &str, script: &str) -> Option<Output> {
-    let unshare = |script: &str| {
-        Command::new("unshare")
-            .args(["--user", "--map-root-user", "--net", "sh", "-euc", script])
-            .env("SENDER", cargo_bin("multicast-sender"))
-            .env("RECEIVER", cargo_bin("multicast-receiver"))
-            .env_remove("RUST_LOG")
-            .output()
-    };
-    let refused = match unshare(NETWORK) {
-        Ok(output) if output.status.success() => {
-            return Some(unshare(&format!("{NETWORK}{RECEIVE}{script}")).unwrap());
-        }
-        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; "),
-        Err(error) => error.to_string(),
-    };
-    // Past the test harness, which would keep it to itself.
-    let line = format!("SKIPPED {test}: no private network on this machine: {refused}\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
-    None
-}
-
-fn shown(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+fn run(test: &str, script: &str) -> Option<Output> {
+    namespace::in_namespace(test, NETWORK, &format!("{RECEIVE}{script}"))
 }
 
 #[test]
@@ -77,7 +56,7 @@ fn ipv6_groups_are_joined_and_heard() {
         ("[ff02::1:5]:5007", "-I v0", "-I v0"),
     ] {
         let script = format!("receive -c 3 {receive} {group} -- \"$SENDER\" {send} -i 0 --name six {group}");
-        let Some(output) = in_namespace("ipv6_groups_are_joined_and_heard", &script) else { return };
+        let Some(output) = run("ipv6_groups_are_joined_and_heard", &script) else { return };
         let told = shown(&output);
         assert_eq!(output.status.code(), Some(0), "{group}: {told}");
         for word in ["Joined multicast group ff", " on v0 (f", "message from six.", "from 1 source"] {
@@ -88,7 +67,7 @@ fn ipv6_groups_are_joined_and_heard() {
 
 #[test]
 fn a_link_local_group_without_its_link_is_refused() {
-    let Some(output) = in_namespace("a_link_local_group_without_its_link_is_refused", "\"$RECEIVER\" ff02::1:5") else {
+    let Some(output) = run("a_link_local_group_without_its_link_is_refused", "\"$RECEIVER\" ff02::1:5") else {
         return;
     };
     let told = shown(&output);
@@ -102,7 +81,7 @@ fn without_a_choice_a_receiver_joins_everywhere_and_a_sender_follows_the_route()
         ip route add 224.0.0.0/4 dev v0
         receive -c 3 -- "$SENDER" -i 0
     "#;
-    let Some(output) = in_namespace("without_a_choice", script) else { return };
+    let Some(output) = run("without_a_choice", script) else { return };
     let told = shown(&output);
     assert_eq!(output.status.code(), Some(0), "{told}");
     for word in [
@@ -133,7 +112,7 @@ fn a_receiver_hears_the_interface_it_joined_whatever_others_joined() {
         receive -I v0 -c 1 -- both
         "$SENDER" -I v1 --text 'the second' -q
     "#;
-    let Some(output) = in_namespace("a_receiver_hears_the_interface_it_joined", script) else { return };
+    let Some(output) = run("a_receiver_hears_the_interface_it_joined", script) else { return };
     let told = shown(&output);
     assert_eq!(output.status.code(), Some(0), "{told}");
     assert!(told.contains("bytes: on ours") && told.contains("from 192.0.2.1:"), "{told}");
@@ -146,7 +125,7 @@ fn no_route_is_told_with_what_to_do() {
         ("\"$SENDER\"", "ip route add 224.0.0.0/4"),
         ("\"$SENDER\" -I lo '[ff15::1:5]:5007'", "the loopback interface has none"),
     ] {
-        let Some(output) = in_namespace("no_route_is_told_with_what_to_do", send) else { return };
+        let Some(output) = run("no_route_is_told_with_what_to_do", send) else { return };
         let told = shown(&output);
         assert_eq!(output.status.code(), Some(3), "{told}");
         assert!(told.contains("error[MC-NOROUTE]: cannot find a way to ") && told.contains(word), "{told}");
@@ -156,7 +135,7 @@ fn no_route_is_told_with_what_to_do() {
 #[test]
 fn one_membership_too_many_names_the_limit() {
     let script = "echo 1 > /proc/sys/net/ipv4/igmp_max_memberships; \"$RECEIVER\" --json";
-    let Some(output) = in_namespace("one_membership_too_many_names_the_limit", script) else { return };
+    let Some(output) = run("one_membership_too_many_names_the_limit", script) else { return };
     let told = shown(&output);
     assert_eq!(output.status.code(), Some(3), "{told}");
     assert!(told.contains("\"MC-LIMIT\"") && told.contains("no more than 1 membership"), "{told}");
@@ -165,7 +144,7 @@ fn one_membership_too_many_names_the_limit() {
 #[test]
 fn an_interface_without_the_family_is_refused() {
     let script = "ip -6 address flush dev v0; \"$RECEIVER\" -I v0 ff15::1:5";
-    let Some(output) = in_namespace("an_interface_without_the_family_is_refused", script) else { return };
+    let Some(output) = run("an_interface_without_the_family_is_refused", script) else { return };
     let told = shown(&output);
     assert_eq!(output.status.code(), Some(3), "{told}");
     assert!(told.contains("error[MC-IFACE]: interface v0 has no IPv6 address"), "{told}");
@@ -181,7 +160,7 @@ fn fragments_are_told_by_the_mtu_of_the_interface() {
     "#;
     let folder = tempfile::tempdir().unwrap();
     let script = format!("cd '{}'; {script}", folder.path().display());
-    let Some(output) = in_namespace("fragments_are_told_by_the_mtu_of_the_interface", &script) else { return };
+    let Some(output) = run("fragments_are_told_by_the_mtu_of_the_interface", &script) else { return };
     let told = shown(&output);
     assert_eq!(output.status.code(), Some(0), "{told}");
     for word in ["split in 3 on v0 (MTU 1500)", "1472 bytes fit in one", "1452 bytes fit in one", "4000 bytes: 00 00"] {

@@ -186,7 +186,7 @@ async fn raw_and_numbered_messages_on_one_group_are_told_apart() {
 }
 
 #[tokio::test]
-async fn ten_thousand_forged_streams_take_no_more_than_their_room() {
+async fn two_thousand_forged_streams_take_no_more_than_their_room() {
     let summary = heard_so_far(receiver::Config { sources: 50, ..config(9) }, async |group| {
         let forger = Forger::new(group);
         for ssrc in 0..2_000 {
@@ -209,7 +209,12 @@ async fn told(last: u8, filter: Filter, numbers: &[u64]) -> Vec<u64> {
     session.shutdown.request();
     let summary = receiver.run().await.unwrap();
     assert_eq!(summary.tracker.total().received, u64::try_from(numbers.len()).unwrap(), "all are counted");
-    let text = std::fs::read_to_string(&path).unwrap();
+    numbers_in(&path)
+}
+
+/// The numbers of the messages told in recorded events, from 0.
+fn numbers_in(events: &Path) -> Vec<u64> {
+    let text = std::fs::read_to_string(events).unwrap();
     let number = |line: &str| match Record::from_line(line).unwrap().event {
         Event::Received { number, .. } => number.map(|number| number - 1),
         _ => None,
@@ -223,6 +228,75 @@ async fn duplicates_are_left_out_and_order_is_made_where_that_is_asked_for() {
     assert_eq!(told(10, Filter::None, &numbers).await, numbers);
     assert_eq!(told(11, Filter::Dedupe, &numbers).await, [0, 2, 1, 5, 4]);
     assert_eq!(told(12, Filter::Ordered, &numbers).await, [0, 1, 2, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_leap_that_the_next_message_confirms_is_told_from_its_first_message_on() {
+    assert_eq!(told(19, Filter::Ordered, &[0, 1, 90_000, 90_001]).await, [0, 1, 90_000, 90_001]);
+    assert_eq!(told(20, Filter::Ordered, &[90_000, 90_001, 3, 4, 5]).await, [90_000, 90_001, 3, 4, 5], "began anew");
+    assert_eq!(told(21, Filter::Ordered, &[0, 1, 90_000, 2, 3]).await, [0, 1, 2, 3], "a stray stays one");
+}
+
+#[tokio::test]
+async fn what_waits_of_a_stream_that_is_followed_no_more_is_told_before_it_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.jsonl");
+    let session = session(Some(&path));
+    let config = receiver::Config { filter: Filter::Ordered, sources: 1, ..config(22) };
+    let receiver = Receiver::join(&config, session.clone()).unwrap();
+    let forger = Forger::new(receiver.group());
+    // The third waits for the second when the other stream takes its place.
+    forger.messages(&[0, 2]).await;
+    forger.message(8, 0).await;
+    session.shutdown.request();
+    receiver.run().await.unwrap();
+    assert_eq!(numbers_in(&path), [0, 2, 0]);
+}
+
+#[tokio::test]
+async fn reports_without_end_do_not_keep_messages_waiting() {
+    let config = receiver::Config { count: Some(NonZeroU64::MIN), ..config(23) };
+    let receiver = Receiver::join(&config, session(None)).unwrap();
+    let forger = Forger::new(receiver.group());
+    // More than two batches, if the buffer of reports has room for them; then the message that ends it.
+    for _ in 0..200 {
+        forger.0.send_report(b"no report").await;
+    }
+    forger.messages(&[0]).await;
+    // So that the receiver knows of both sockets that something came.
+    tokio::task::yield_now().await;
+    let summary = receiver.run().await.unwrap();
+    assert!(
+        summary.foreign.reports <= 64,
+        "{} reports were read before the message had its turn",
+        summary.foreign.reports
+    );
+}
+
+#[tokio::test]
+async fn a_receiver_of_others_that_says_goodbye_is_no_source() {
+    let summary = heard_so_far(config(24), async |group| {
+        let forger = Forger::new(group);
+        forger.0.send_report(&Report { ssrc: 9, bye: true, ..Report::default() }.encode()).await;
+        forger.messages(&[0]).await;
+        forger.0.send_report(&Report { ssrc: 7, bye: true, ..Report::default() }.encode()).await;
+    })
+    .await;
+    let streams: Vec<(u32, bool)> = summary.tracker.rows().iter().map(|row| (row.key.ssrc, row.bye)).collect();
+    assert_eq!(streams, [(7, true)], "the end of a stream that was heard is its end, with totals or without");
+}
+
+#[tokio::test]
+async fn what_impair_still_holds_back_at_the_end_came_when_it_would_have_come_out() {
+    let impair = Some(("delay=3600s".parse().unwrap(), 1));
+    let summary = heard_so_far(receiver::Config { impair, ..config(25) }, async |group| {
+        Forger::new(group).messages(&[0, 1]).await;
+    })
+    .await;
+    let rows = summary.tracker.rows();
+    assert_eq!((rows.len(), rows[0].stream.counts().received), (1, 2));
+    let stayed = rows[0].last - summary.joined;
+    assert!(stayed < Duration::from_secs(2 * 3600), "booked {stayed:?} after the joining");
 }
 
 #[tokio::test]

@@ -137,6 +137,8 @@ fn what_cannot_be_meant_is_refused() {
         ("multicast-sender", &["-I", "lo", "--bitrate", "0"]),
         ("multicast-sender", &["-I", "lo", "--length", "10", "--framing", "rtp"]),
         ("multicast-sender", &["-I", "lo", "--length", "70000", "--framing", "raw"]),
+        ("multicast-sender", &["-I", "lo", "--length", "0", "--framing", "raw", "-b", "1M"]),
+        ("multicast-sender", &["-I", "lo", "--text", "a", "--text", "", "--framing", "raw", "-b", "max"]),
         ("multicast-sender", &["-I", "lo", "--batch", "65"]),
         ("multicast-sender", &["-I", "lo", "-b", "1M", "-"]),
         ("multicast-sender", &["-I", "lo", "127.0.0.1,239.1.1.1"]),

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::HUB;
+
 /// How many messages of each origin were handed out here, and which of these counts moved since the last stamp.
 ///
 /// A stamp names only the counts that moved since the speaker's previous message: whoever sees messages of one speaker
@@ -51,6 +53,15 @@ impl VectorClock {
     pub fn stamp(&mut self, own: u32) -> Vec<(u32, u32)> {
         let moved = std::mem::take(&mut self.moved);
         moved.into_iter().filter(|&origin| origin != own).map(|origin| (origin, self.seen(origin))).collect()
+    }
+
+    /// Keeps at most `limit` origins beside the hub: the oldest go. Nothing waits for ever for one that is forgotten, it only
+    /// waits until all before it are here.
+    pub fn forget_oldest_beyond(&mut self, limit: usize) {
+        while self.seen.len() > limit.saturating_add(1) {
+            let Some(oldest) = self.seen.keys().copied().find(|origin| *origin != HUB) else { return };
+            self.forget(oldest);
+        }
     }
 
     /// `origin` has gone, and the message that says so depends on all of its own: it need not be named any more.

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::wire::{EntryBody, Held};
-use super::{Entry, Order, VectorClock, WINDOW};
+use super::{Entry, MEMBERS, Order, VectorClock, WINDOW};
+
+/// How many origins are remembered: more than can be here at once, as some may have gone that we still hear of.
+const ORIGINS: usize = 4 * MEMBERS;
 
 /// A member's side of the group's one stream of numbers.
 ///
@@ -114,6 +117,7 @@ impl Holdback {
         if let EntryBody::Leave(member, _) = entry.body {
             self.clock.forget(member);
         }
+        self.clock.forget_oldest_beyond(ORIGINS);
         self.ready.push_back(entry);
     }
 }
@@ -159,6 +163,19 @@ mod tests {
         holdback.handle(entry(1, 2, 1, &[]));
         assert_eq!(holdback.poll().map(|entry| entry.number), Some(1));
         assert_eq!(holdback.poll().map(|entry| entry.number), Some(2));
+    }
+
+    #[test]
+    fn memory_is_bounded_however_many_origins_a_hub_makes_up() {
+        for order in Order::ALL {
+            let mut holdback = Holdback::new(order, 0);
+            for number in 1..=2_000 {
+                holdback.handle(entry(number, u32::try_from(number).unwrap(), 1, &[]));
+                assert_eq!(holdback.poll().map(|entry| entry.number), Some(number));
+            }
+            assert!(holdback.clock.moved() <= ORIGINS + 1, "{order}: {}", holdback.clock.moved());
+            assert_eq!((holdback.clock.seen(1), holdback.clock.seen(2_000)), (0, 1), "{order}: the oldest went");
+        }
     }
 
     #[test]

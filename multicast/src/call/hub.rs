@@ -254,11 +254,8 @@ impl Hub {
         name: Vec<u8>,
         body: EntryBody,
     ) -> Entry {
-        let before = self.history.newest();
-        for row in self.rows.values_mut() {
-            row.begins_to_lack(now, before);
-        }
-        let entry = self.history.push((origin, seq), stamp, name, body);
+        self.rows.values_mut().for_each(|row| row.begins_to_lack(now));
+        let entry = self.history.push(now, (origin, seq), stamp, name, body);
         if self.config.order == Order::Causal {
             self.clock.note(origin, seq);
         }

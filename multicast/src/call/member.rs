@@ -199,7 +199,18 @@ impl Member {
         self.turn(now);
     }
 
-    /// A datagram came: from the hub, or on its multicast group.
+    /// A datagram came on the hub's multicast group. Anybody may send there and nobody is proved to be the hub, so only
+    /// what the hub says to all is taken: no line, no good-bye.
+    pub fn handle_group(&mut self, now: Time, bytes: &[u8]) {
+        match wire::decode(bytes) {
+            Ok(datagram @ Datagram::Group { .. }) => self.handle_datagram(now, datagram),
+            Ok(_) => self.events.push_back(MemberEvent::Foreign(None)),
+            Err(reason) => self.events.push_back(MemberEvent::Foreign(Some(reason))),
+        }
+        self.turn(now);
+    }
+
+    /// A datagram came from the hub.
     pub fn handle(&mut self, now: Time, bytes: &[u8]) {
         if !wire::is_framed(bytes) {
             self.events.push_back(MemberEvent::RawLine(bytes.to_vec()));

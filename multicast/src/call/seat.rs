@@ -8,13 +8,15 @@ use events::Time;
 
 use super::CASTS;
 use super::courier::Courier;
+use super::history::History;
 use super::wire::{Held, Seat, Welcome};
 
 /// Between two repairs of the same member: what it asks for twice meanwhile is on its way.
 const REPAIR: Duration = Duration::from_millis(20);
 /// How soon a member that lacks something hears again how much there is.
 const REMIND: Duration = Duration::from_millis(100);
-/// A member that lacks something and takes nothing for so many times the silence is stuck.
+/// A member that lacks something said so many times the silence ago is stuck, whatever it has taken meanwhile: one that
+/// takes a message now and then would hold up all others for as long as it likes.
 const PATIENCE: u32 = 4;
 
 /// A member's seat.
@@ -33,7 +35,6 @@ pub(super) struct Row {
     /// It has all up to this number.
     pub(super) have: u64,
     pub(super) heard: Time,
-    moved: Time,
     repaired: Option<Time>,
     next_beat: Time,
 }
@@ -57,7 +58,6 @@ impl Row {
             waiting: BTreeMap::new(),
             have: welcome.base,
             heard: now,
-            moved: now,
             repaired: None,
             next_beat: now + welcome.heartbeat,
         }
@@ -90,10 +90,7 @@ impl Row {
         if held.have > newest || held.have < self.have {
             return false;
         }
-        if held.have > self.have || held.have == newest {
-            self.have = held.have;
-            self.moved = now;
-        }
+        self.have = held.have;
         let may = self.repaired.is_none_or(|last| now - last >= REPAIR);
         if may {
             self.repaired = Some(now);
@@ -101,11 +98,8 @@ impl Row {
         may
     }
 
-    /// New messages exist from now on: before, it could not have moved.
-    pub(super) fn begins_to_lack(&mut self, now: Time, newest: u64) {
-        if self.have == newest {
-            self.moved = now;
-        }
+    /// There is a new message: it is told soon how much there is.
+    pub(super) fn begins_to_lack(&mut self, now: Time) {
         self.next_beat = self.next_beat.min(now + REMIND);
     }
 
@@ -119,8 +113,8 @@ impl Row {
         is_due
     }
 
-    pub(super) fn poll_timeout(&self, newest: u64) -> Time {
-        let limits = self.next_beat.min(self.silent_at()).min(self.stuck_at(newest));
+    pub(super) fn poll_timeout(&self, history: &History) -> Time {
+        let limits = self.next_beat.min(self.silent_at()).min(self.stuck_at(history));
         self.courier.poll_timeout().map_or(limits, |line| line.min(limits))
     }
 
@@ -128,8 +122,8 @@ impl Row {
         self.heard + self.welcome.silence
     }
 
-    /// When it counts as stuck, unless it moves before.
-    pub(super) fn stuck_at(&self, newest: u64) -> Time {
-        if self.have < newest { self.moved + self.welcome.silence * PATIENCE } else { Time::MAX }
+    /// When it counts as stuck, unless it takes the oldest message it lacks before.
+    pub(super) fn stuck_at(&self, history: &History) -> Time {
+        history.said_at(self.have + 1).map_or(Time::MAX, |said| said + self.welcome.silence * PATIENCE)
     }
 }

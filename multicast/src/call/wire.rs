@@ -80,6 +80,9 @@ pub struct Cookie {
     pub mac: [u8; 16],
 }
 
+/// No group has said more than this when somebody comes: beyond it, numbers would run out.
+pub const MOST_SAID: u64 = 1 << 62;
+
 /// What a new member needs to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Welcome {
@@ -89,15 +92,15 @@ pub struct Welcome {
     pub seat: Seat,
     /// Which run of which hub.
     pub session: u64,
-    /// Messages up to this number were said before it came, and are none of its business.
+    /// Messages up to this number were said before it came, and are none of its business: at most [`MOST_SAID`].
     pub base: u64,
     /// In which order to hand out messages.
     pub order: Order,
     /// Where the hub sends what it says to all, where that is a multicast group.
     pub group: Option<SocketAddr>,
-    /// How often to report, at the least.
+    /// How often to report, at the least: a millisecond or more.
     pub heartbeat: Duration,
-    /// After how long without a word the other counts as gone.
+    /// After how long without a word the other counts as gone: a heartbeat or more.
     pub silence: Duration,
 }
 

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// What one receiver heard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
-    /// Different messages.
+    /// Messages that came; none comes twice on one machine, so they are not told apart.
     pub messages: u64,
     /// How long each took, shortest first.
     pub delays: Vec<Duration>,

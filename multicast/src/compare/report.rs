@@ -128,9 +128,14 @@ impl Comparison {
         let each: Vec<String> =
             self.rows.iter().map(|row| format!("{} by {}", row.datagrams, row.way.label())).collect();
         let Config { receivers, messages, .. } = self.config;
+        if self.rows.is_empty() {
+            return "stopped before any way was measured".to_owned();
+        }
         let lost: u64 = self.rows.iter().map(Row::lost).sum();
         let lost = if lost == 0 { "none was lost".to_owned() } else { format!("{lost} were lost") };
-        format!("{messages} messages to {receivers} receivers took so many datagrams: {}; {lost}", each.join(", "))
+        let told = format!("{messages} messages to {receivers} receivers took so many datagrams: {}", each.join(", "));
+        let stopped = if self.complete { "" } else { "; stopped before all ways were measured" };
+        format!("{told}; {lost}{stopped}")
     }
 
     fn receivers_table(&self) -> String {

@@ -29,13 +29,16 @@ pub(super) async fn run(
     tokio::pin!(stop, duration);
     let (mut sent, mut messages, mut foreign) = (0, 0, 0);
     let mut open = true;
-    let mut patience = None;
+    // By when answers must have come, once the lines have ended.
+    let mut limit = None;
     let ended = loop {
         gate.flush(session.clock.now()).await;
         if !open && sent > 0 && messages >= sent && gate.poll_timeout().is_none() {
             break Ended::Done;
         }
-        let nap = gate.poll_timeout().map_or(Duration::from_secs(3600), |due| due - session.clock.now());
+        let now = session.clock.now();
+        let nap = gate.poll_timeout().map_or(Duration::from_secs(3600), |due| due - now);
+        let patience = limit.map(|limit| limit - now);
         tokio::select! {
             received = gate.receive(&mut buffer) => match received {
                 Ok((length, from)) if from == config.server => {
@@ -61,7 +64,7 @@ pub(super) async fn run(
                 }
                 Some(Err(_)) | None => {
                     open = false;
-                    patience = (sent > 0).then_some(config.deadline);
+                    limit = (sent > 0).then(|| session.clock.now() + config.deadline);
                 }
             },
             () = super::wait(patience), if patience.is_some() => break Ended::Unanswered,

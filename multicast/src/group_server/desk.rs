@@ -87,11 +87,20 @@ impl Server {
         });
     }
 
+    /// Whether the operator wants it to end, now.
+    pub(super) fn is_to_quit(&self) -> bool {
+        self.operator.held == Some(Typed::Quit) && !self.script_waits()
+    }
+
+    /// A script goes on once its call has come back.
+    fn script_waits(&self) -> bool {
+        !self.operator.is_person && self.callers.values().any(Option::is_none)
+    }
+
     /// Does what was typed; gives it back where its turn has not come.
     fn act(&mut self, typed: Typed) -> Option<Typed> {
         let now = self.session.clock.now();
-        // A script goes on once its call has come back.
-        if !self.operator.is_person && self.callers.values().any(Option::is_none) {
+        if self.script_waits() {
             return Some(typed);
         }
         match typed {
@@ -101,7 +110,8 @@ impl Server {
                 for (address, _) in self.hub.raw_clients() {
                     self.send_line(&Peer::Raw(address), &text);
                 }
-                return self.say_to_group(text).map(Typed::All);
+                // What waits for room is for the members alone: the raw clients have it.
+                return self.say_to_group(text).map(Typed::Group);
             }
             Typed::Group(text) => return self.say_to_group(text).map(Typed::Group),
             Typed::Call(text) => match self.hub.call(now, &text, CALL_WAIT) {
@@ -176,6 +186,11 @@ impl Server {
         }
     }
 
+    /// Who is here, in one line of at most `most` bytes; how many had no room is said.
+    pub(super) fn who_in(&self, most: usize) -> String {
+        one_line(&self.who(), most)
+    }
+
     /// Who is here, a line each.
     pub(super) fn who(&self) -> Vec<String> {
         let members = self.hub.present(self.session.clock.now());
@@ -190,5 +205,40 @@ impl Server {
             lines.push(format!("and {} raw clients that were forgotten: too many", self.hub.raw_forgotten()));
         }
         lines
+    }
+}
+
+/// As many of these as fit into one line of `most` bytes; how many do not is said.
+fn one_line(parts: &[String], most: usize) -> String {
+    let mut line = String::new();
+    for (told, part) in parts.iter().enumerate() {
+        let (gap, left) = (if told == 0 { "" } else { "; " }, parts.len() - told - 1);
+        // Room for saying that some are left out, unless this is the last.
+        let more = format!("; and {left} more, which the server's own /who lists");
+        let room = if left == 0 { 0 } else { more.len() };
+        if line.len() + gap.len() + part.len() + room > most {
+            return format!("{line}{gap}and {} more, which the server's own /who lists", left + 1);
+        }
+        line = format!("{line}{gap}{part}");
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_here_fits_one_line_however_many_they_are() {
+        let few = ["2 members".to_owned(), "Client 1".to_owned(), "Client 2".to_owned()];
+        assert_eq!(one_line(&few, 768), "2 members; Client 1; Client 2");
+        let many: Vec<String> =
+            (0..64).map(|number| format!("Client {number} at 192.0.2.1, {}", "x".repeat(60))).collect();
+        for most in 100..=768 {
+            let line = one_line(&many, most);
+            assert!(line.len() <= most, "{} in {most}", line.len());
+            let shown = line.matches("Client ").count();
+            assert!(line.ends_with(&format!("and {} more, which the server's own /who lists", 64 - shown)), "{line}");
+        }
     }
 }

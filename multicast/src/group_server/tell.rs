@@ -8,7 +8,7 @@ use labkit::units::show_duration;
 use super::Server;
 use super::pending::{Asker, Peer};
 use super::summary::{CallSummary, reason};
-use crate::call::{self, CallResult, Entry, EntryBody, HUB, HubEvent, Why};
+use crate::call::{self, CallResult, Entry, EntryBody, HUB, HubEvent, TEXT, Why};
 use crate::group_io::{length, show_name, show_text, template};
 
 impl Server {
@@ -33,7 +33,8 @@ impl Server {
                 });
             }
             HubEvent::TurnedAway { from } => {
-                tracing::warn!("{from} cannot join: {} members are here, as many as may be", self.config.members);
+                let most = self.config.members;
+                self.warn_seldom(|| format!("{from} cannot join: {most} members are here, as many as may be"));
             }
         }
     }
@@ -80,7 +81,7 @@ impl Server {
             elapsed_ns: None,
         });
         if text == b"/who" && matches!(peer, Peer::Member(_)) {
-            let answer = self.who().join("; ");
+            let answer = self.who_in(TEXT);
             self.send_line(&peer, answer.as_bytes());
             return;
         }
@@ -137,9 +138,16 @@ impl Server {
             }
             Err(why) => {
                 let to = self.address(peer).map(|to| to.to_string()).unwrap_or_default();
-                tracing::warn!("not sent to {to}: {why}");
+                self.warn_seldom(|| format!("not sent to {to}: {why}"));
                 false
             }
+        }
+    }
+
+    /// A warning of what others cause, as often as they like: no more of them than people read.
+    fn warn_seldom(&mut self, warning: impl FnOnce() -> String) {
+        if let Some(line) = self.operator.warnings.tell(self.session.clock.now(), warning) {
+            tracing::warn!("{line}");
         }
     }
 

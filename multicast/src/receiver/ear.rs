@@ -25,6 +25,11 @@ pub(super) enum Which {
     Reports,
 }
 
+impl Which {
+    /// Both.
+    pub(super) const ALL: [Which; 2] = [Which::Messages, Which::Reports];
+}
+
 /// A group's sockets.
 #[derive(Debug)]
 pub(super) struct Ear {
@@ -86,12 +91,12 @@ impl Ear {
         self.messages.follow(all)
     }
 
-    pub(super) fn poll_ready(&self, context: &mut Context<'_>) -> Poll<std::io::Result<Which>> {
-        // Reports are few: messages without end must not keep them waiting.
-        if let Some(Poll::Ready(ready)) = self.reports.as_ref().map(|reports| reports.poll_ready(context)) {
-            return Poll::Ready(ready.map(|()| Which::Reports));
+    pub(super) fn poll_ready(&self, which: Which, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        match (which, &self.reports) {
+            (Which::Messages, _) => self.messages.poll_ready(context),
+            (Which::Reports, Some(reports)) => reports.poll_ready(context),
+            (Which::Reports, None) => Poll::Pending,
         }
-        self.messages.poll_ready(context).map(|ready| ready.map(|()| Which::Messages))
     }
 
     pub(super) fn receive(&self, which: Which, into: &mut Incoming) -> std::io::Result<usize> {

@@ -68,6 +68,8 @@ pub(super) struct Hearing {
     waiting: HashMap<Key, Reorder<Told>>,
     /// How many messages wait in all of them.
     held: usize,
+    /// With `--ordered`: of each stream, the message that only the next one can make believable.
+    suspects: HashMap<Key, Told>,
     link: Option<Box<Impaired>>,
     teller: Teller,
     session: Session,
@@ -85,6 +87,7 @@ impl Hearing {
             filter: config.filter,
             waiting: HashMap::new(),
             held: 0,
+            suspects: HashMap::new(),
             link,
             teller: Teller::new(session.output.clone()),
             session,
@@ -112,13 +115,7 @@ impl Hearing {
 
     /// Lets out what was held back and is due.
     pub(super) fn handle_timeout(&mut self, now: Time) {
-        while let Some(arrival) = self.link.as_mut().and_then(|link| link.poll(now)) {
-            let (group, source, mut bytes) = arrival.packet;
-            if let Some(damage) = arrival.damage {
-                damage.apply(&mut bytes);
-            }
-            self.take(group, source, &bytes, now);
-        }
+        self.let_out(now);
         if self.held == 0 {
             return;
         }
@@ -130,9 +127,20 @@ impl Hearing {
         self.held = self.waiting.values().map(Reorder::waiting).sum();
     }
 
+    /// Takes what `--impair` holds back until `until`, each at the time it came out.
+    fn let_out(&mut self, until: Time) {
+        while let Some(arrival) = self.link.as_mut().and_then(|link| link.poll(until)) {
+            let (group, source, mut bytes) = arrival.packet;
+            if let Some(damage) = arrival.damage {
+                damage.apply(&mut bytes);
+            }
+            self.take(group, source, &bytes, arrival.at);
+        }
+    }
+
     /// Nothing more comes: what still waits is told.
     pub(super) fn end(&mut self, now: Time) {
-        self.handle_timeout(Time::MAX);
+        self.let_out(Time::MAX);
         let mut rest: Vec<Told> = self.waiting.values_mut().flat_map(Reorder::rest).collect();
         rest.sort_by_key(|told| told.number);
         for told in rest {
@@ -189,7 +197,7 @@ impl Hearing {
         self.note_forgotten(heard.forgot, self.tally.forgotten(), self.tally.sources());
         let key = Key { group, host: source.ip(), ssrc: packet.ssrc };
         let judged = self.tracker.hear(key, packet.number, packet.payload.len(), packet.timestamp, now);
-        self.note_stream_forgotten(judged.forgot);
+        self.note_stream_forgotten(judged.forgot, now);
         self.filter(key, source, heard.flow, kind, &judged, packet.payload, now);
     }
 
@@ -208,20 +216,42 @@ impl Hearing {
         let (number, verdict) = (judged.number.saturating_add(1), judged.verdict);
         match (self.filter, verdict) {
             (Filter::Dedupe | Filter::Ordered, Verdict::Duplicate) => {}
-            (Filter::Ordered, Verdict::Implausible | Verdict::Stale) => {}
             (Filter::Ordered, _) => {
                 let judged = Some((key, verdict));
-                self.put_in_order(key, Told { source, flow, number, kind, judged, payload: payload.to_vec() }, now);
+                self.take_ordered(key, Told { source, flow, number, kind, judged, payload: payload.to_vec() }, now);
             }
             _ => self.tell_parts(source, flow, number, kind, Some((key, verdict)), payload, now),
         }
     }
 
-    fn put_in_order(&mut self, key: Key, told: Told, now: Time) {
+    /// One that nobody would believe is kept until the next one says whether it was a stray, or the first of a new run.
+    fn take_ordered(&mut self, key: Key, told: Told, now: Time) {
+        match told.judged {
+            Some((_, Verdict::Implausible | Verdict::Stale)) => {
+                if self.suspects.len() < WAITING {
+                    self.suspects.insert(key, told);
+                }
+            }
+            Some((_, Verdict::InOrder | Verdict::Gap(_) | Verdict::Restarted)) => {
+                let begins_anew = matches!(told.judged, Some((_, Verdict::Restarted)));
+                let suspect = self.suspects.remove(&key);
+                match suspect.filter(|suspect| suspect.number.checked_add(1) == Some(told.number)) {
+                    Some(suspect) => {
+                        self.put_in_order(key, suspect, begins_anew, now);
+                        self.put_in_order(key, told, false, now);
+                    }
+                    None => self.put_in_order(key, told, begins_anew, now),
+                }
+            }
+            _ => self.put_in_order(key, told, false, now),
+        }
+    }
+
+    fn put_in_order(&mut self, key: Key, told: Told, begins_anew: bool, now: Time) {
         let order = self.waiting.entry(key).or_default();
         let mut due: Vec<Told> = Vec::new();
         let waited = order.waiting();
-        if self.held >= WAITING || matches!(told.judged, Some((_, Verdict::Restarted))) {
+        if self.held >= WAITING || begins_anew {
             due.extend(order.rest());
             *order = Reorder::default();
         }
@@ -240,13 +270,13 @@ impl Hearing {
             self.foreign.reports += 1;
             return;
         };
-        // A receiver's report tells nothing of what was sent.
-        if report.totals.is_none() && !report.bye {
+        let key = Key { group, host: source.ip(), ssrc: report.ssrc };
+        // A receiver's report tells nothing of what was sent, and its end is not that of a stream, unless we heard one.
+        if report.totals.is_none() && !(report.bye && self.tracker.get(&key).is_some()) {
             return;
         }
-        let key = Key { group, host: source.ip(), ssrc: report.ssrc };
         let forgot = self.tracker.report(key, &report, now);
-        self.note_stream_forgotten(forgot);
+        self.note_stream_forgotten(forgot, now);
     }
 
     fn note_forgotten(&self, forgot: Option<SocketAddr>, forgotten: u64, sources: usize) {
@@ -257,9 +287,14 @@ impl Hearing {
         }
     }
 
-    fn note_stream_forgotten(&mut self, forgot: Option<Key>) {
+    fn note_stream_forgotten(&mut self, forgot: Option<Key>, now: Time) {
         let Some(forgot) = forgot else { return };
-        self.waiting.remove(&forgot);
+        self.suspects.remove(&forgot);
+        // Those before them will not be waited for any more: their own turn is now.
+        for told in self.waiting.remove(&forgot).iter_mut().flat_map(Reorder::rest) {
+            self.held = self.held.saturating_sub(1);
+            self.tell(&told, now);
+        }
         if self.tracker.forgotten() == 1 {
             tracing::warn!(
                 "more than {} streams of numbered messages: the one idle longest is followed no more, that of {} first",

@@ -27,7 +27,7 @@ impl Losses {
     /// took. Those may have taken strangers' datagrams and duplicates as well, so neither explains more than is missing.
     #[must_use]
     pub fn sort_out(counts: Counts, impaired: u64, dropped: u64) -> Self {
-        let missing = counts.lost + counts.tail;
+        let missing = counts.lost.saturating_add(counts.tail);
         let impaired = impaired.min(missing);
         let receive_buffer = dropped.min(missing - impaired);
         Losses {
@@ -114,6 +114,7 @@ mod tests {
             assert_eq!((losses.network, losses.receive_buffer, losses.impaired), (network, buffer, impaired));
             assert_eq!(losses.missing(), network + buffer + impaired);
         }
+        assert_eq!(losses(u64::MAX, 9, 3, 4).missing(), u64::MAX, "whatever numbers a stranger makes up");
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(super) struct Stay {
     steps: std::vec::IntoIter<(Duration, Command)>,
     next_look: Time,
     absences: Vec<Absence>,
-    /// What each group's receive buffer dropped, beyond 32 bits.
+    /// The highest count of drops told with each group's messages: 32 bits of it.
     drops: Vec<u64>,
 }
 
@@ -158,7 +158,7 @@ impl Receiver {
         let losses = self.losses(&stay);
         for (number, absence) in stay.absences.iter_mut().enumerate() {
             let rows = stay.hearing.tracker.rows();
-            absence.missed = rows.iter().map(|row| row.stream.missed_in(number)).sum();
+            absence.missed = rows.iter().fold(0, |sum, row| row.stream.missed_in(number).saturating_add(sum));
         }
         let is_over = ended == Ended::Script;
         Summary {

@@ -18,6 +18,8 @@ use crate::{Group, Outgoing, Reach, block, payload, rtp};
 
 /// The interval where none is typed: for people to follow.
 const LONG: Duration = Duration::from_secs(1);
+/// The same with `--cast`, and how many messages: enough to measure, in half a second.
+const CAST: (u64, Duration) = (100, Duration::from_millis(5));
 
 /// Send messages to a multicast group, one datagram each
 #[derive(Parser, Debug)]
@@ -46,9 +48,9 @@ pub struct SenderArgs {
     #[arg(short = 'I', long, value_name = "INTERFACE", env = "CASTLAB_INTERFACE", hide_env_values = true)]
     interface: Option<Choice>,
 
-    /// How often to send the whole list; 0 is until Ctrl-C
-    #[arg(short, long, value_name = "N", default_value_t = 1, env = "CASTLAB_COUNT", hide_env_values = true)]
-    count: u64,
+    /// How often to send the whole list; 0 is until Ctrl-C [default: 1, with --cast 100]
+    #[arg(short, long, value_name = "N", env = "CASTLAB_COUNT", hide_env_values = true)]
+    count: Option<u64>,
 
     /// raw, or numbered in RTP packets [default: raw, and rtp where the list is sent more than once or as a load]
     #[arg(long, value_enum, env = "CASTLAB_FRAMING", hide_env_values = true)]
@@ -84,16 +86,9 @@ pub struct SenderArgs {
     )]
     batch: u8,
 
-    /// From one datagram to the next; 0 is at once
-    #[arg(
-        short,
-        long,
-        default_value = "1s",
-        value_parser = units::duration,
-        env = "CASTLAB_INTERVAL",
-        hide_env_values = true
-    )]
-    interval: Duration,
+    /// From one datagram to the next; 0 is at once [default: 1s, with --cast 5ms]
+    #[arg(short, long, value_parser = units::duration, env = "CASTLAB_INTERVAL", hide_env_values = true)]
+    interval: Option<Duration>,
 
     /// Before the first datagram, so that receivers can join
     #[arg(long, default_value = "0s", value_parser = units::duration, env = "CASTLAB_DELAY", hide_env_values = true)]
@@ -156,6 +151,10 @@ impl SenderArgs {
             let (from, to) = (compare::SHORTEST, payload::LONGEST_V4);
             return Err(Failure::usage(format!("--length {length}: with --cast a message has {from} to {to} bytes")));
         }
+        let messages = self.count.unwrap_or(CAST.0);
+        if messages == 0 {
+            return Err(Failure::usage("--count 0: a comparison needs an end").hint("--count 1 or more"));
+        }
         Ok(compare::Config {
             ways: match cast {
                 Cast::Unicast => vec![Way::Unicast],
@@ -164,8 +163,8 @@ impl SenderArgs {
                 Cast::Compare => Way::ALL.to_vec(),
             },
             receivers: self.receivers,
-            messages: if self.count > 1 { self.count } else { 100 },
-            interval: if self.interval == LONG { Duration::from_millis(5) } else { self.interval },
+            messages,
+            interval: self.interval.unwrap_or(CAST.1),
             length,
             group,
         })
@@ -191,7 +190,7 @@ impl SenderArgs {
             return Err(Failure::usage("--bitrate is for a load, and lines of standard input come when they come")
                 .hint("leave --bitrate out; --interval keeps lines apart"));
         }
-        if items.contains(&Item::Stdin) && self.count != 1 {
+        if items.contains(&Item::Stdin) && self.count() != 1 {
             return Err(Failure::usage("standard input can be sent once only, and --count asks for more")
                 .hint("leave --count out, or send --text or --binary-file again and again"));
         }
@@ -199,8 +198,8 @@ impl SenderArgs {
         Ok(Config {
             interface: self.interface.clone(),
             items,
-            rounds: NonZeroU64::new(self.count),
-            interval: self.interval,
+            rounds: NonZeroU64::new(self.count()),
+            interval: self.interval.unwrap_or(LONG),
             delay: self.delay,
             reach: Reach { ttl: self.ttl, loopback: !self.no_loopback },
             seed: self.seed.unwrap_or(classic.seed),
@@ -214,7 +213,12 @@ impl SenderArgs {
 
     /// Once through the list is the lab as it was; whoever sends more wants to know what was missed.
     fn usual_framing(&self) -> Framing {
-        if self.count == 1 && self.bitrate.is_none() && self.length.is_none() { Framing::Raw } else { Framing::Rtp }
+        if self.count() == 1 && self.bitrate.is_none() && self.length.is_none() { Framing::Raw } else { Framing::Rtp }
+    }
+
+    /// How often the list goes out; 0 is without end.
+    fn count(&self) -> u64 {
+        self.count.unwrap_or(1)
     }
 
     fn items(&self, name: &str, dash: bool, framing: Framing) -> Result<Vec<Item>, Failure> {
@@ -319,6 +323,18 @@ mod tests {
             assert_eq!(config(line).unwrap().items, [Item::Stdin], "{line:?}");
         }
         assert_eq!(config(&["-", "-c", "2"]).unwrap_err().code, "USAGE");
+    }
+
+    #[test]
+    fn a_comparison_has_defaults_of_its_own_and_keeps_to_what_was_typed() {
+        let measured = |line: &[&str]| {
+            let args =
+                SenderArgs::try_parse_from(["multicast-sender", "--cast", "compare"].iter().chain(line)).unwrap();
+            args.comparison(args.cast.unwrap()).map(|config| (config.messages, config.interval))
+        };
+        assert_eq!(measured(&[]), Ok((100, Duration::from_millis(5))));
+        assert_eq!(measured(&["-c", "1", "-i", "1s"]), Ok((1, Duration::from_secs(1))));
+        assert_eq!(measured(&["-c", "0"]).unwrap_err().exit, Exit::Usage);
     }
 
     #[test]

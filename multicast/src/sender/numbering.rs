@@ -40,9 +40,14 @@ impl Numbering {
         self.next += 1;
     }
 
-    /// A report of `sent` so far, when it is time for one: at the start, then every five seconds.
+    /// When the next report is due: at the start, then every five seconds, whether anything is sent or not.
+    pub(super) fn poll_timeout(&self) -> Time {
+        self.next_report.unwrap_or(Time::ZERO)
+    }
+
+    /// A report of `sent` so far, when it is time for one.
     pub(super) fn report_if_due(&mut self, now: Time, sent: Count) -> Option<Vec<u8>> {
-        if self.next_report.is_some_and(|next| now < next) {
+        if now < self.poll_timeout() {
             return None;
         }
         self.next_report = Some(now + BETWEEN);
@@ -64,5 +69,24 @@ impl Numbering {
 
     fn timestamp(&self, now: Time) -> u32 {
         self.offset.wrapping_add(ticks(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_are_due_at_the_start_and_then_every_five_seconds() {
+        let mut numbering = Numbering::begin("sender1@192.0.2.7".into(), "sender1".into());
+        let mut reported = Vec::new();
+        // Nothing is sent meanwhile: only time goes by.
+        for _ in 0..3 {
+            let due = numbering.poll_timeout();
+            assert!(numbering.report_if_due(due, Count::default()).is_some());
+            assert!(numbering.report_if_due(due, Count::default()).is_none(), "once");
+            reported.push(due);
+        }
+        assert_eq!(reported, [0, 5, 10].map(|seconds| Time::from_nanos(seconds * 1_000_000_000)));
     }
 }

@@ -37,21 +37,34 @@ pub struct Counts {
 impl Add for Counts {
     type Output = Counts;
 
+    /// Whatever numbers strangers make up, a sum stays at its highest instead of beginning anew.
     fn add(self, other: Counts) -> Counts {
         Counts {
-            received: self.received + other.received,
-            bytes: self.bytes + other.bytes,
-            in_order: self.in_order + other.in_order,
-            gaps: self.gaps + other.gaps,
-            late: self.late + other.late,
-            duplicates: self.duplicates + other.duplicates,
-            stale: self.stale + other.stale,
-            implausible: self.implausible + other.implausible,
-            restarts: self.restarts + other.restarts,
-            lost: self.lost + other.lost,
-            tail: self.tail + other.tail,
-            before: self.before + other.before,
-            away: self.away + other.away,
+            received: self.received.saturating_add(other.received),
+            bytes: self.bytes.saturating_add(other.bytes),
+            in_order: self.in_order.saturating_add(other.in_order),
+            gaps: self.gaps.saturating_add(other.gaps),
+            late: self.late.saturating_add(other.late),
+            duplicates: self.duplicates.saturating_add(other.duplicates),
+            stale: self.stale.saturating_add(other.stale),
+            implausible: self.implausible.saturating_add(other.implausible),
+            restarts: self.restarts.saturating_add(other.restarts),
+            lost: self.lost.saturating_add(other.lost),
+            tail: self.tail.saturating_add(other.tail),
+            before: self.before.saturating_add(other.before),
+            away: self.away.saturating_add(other.away),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_made_up_numbers_stay_at_the_highest() {
+        let forged = Counts { lost: u64::MAX, away: u64::MAX, ..Counts::default() };
+        let sum = forged + forged;
+        assert_eq!((sum.lost, sum.away, sum.received), (u64::MAX, u64::MAX, 0));
     }
 }

@@ -43,7 +43,7 @@ impl<T> Reorder<T> {
         if !is_next && self.held.len() <= HELD && now < *since + PATIENCE {
             return None;
         }
-        self.next = Some(number + 1);
+        self.next = Some(number.saturating_add(1));
         self.held.pop_first().map(|(_, (_, message))| message)
     }
 

@@ -158,10 +158,10 @@ impl Stream {
         let here = (self.next - self.base).saturating_sub(self.away);
         let before = if self.is_full { self.hearing_began() } else { 0 };
         Counts {
-            lost: self.counts.lost + here.saturating_sub(self.distinct),
-            tail: self.counts.tail + self.tail(),
-            before: self.counts.before + before,
-            away: self.counts.away + self.away + self.pending(),
+            lost: self.counts.lost.saturating_add(here.saturating_sub(self.distinct)),
+            tail: self.counts.tail.saturating_add(self.tail()),
+            before: self.counts.before.saturating_add(before),
+            away: self.counts.away.saturating_add(self.away).saturating_add(self.pending()),
             ..self.counts
         }
     }
@@ -193,7 +193,7 @@ impl Stream {
     pub fn missed_in(&self, which: usize) -> u64 {
         let is_pending = self.waiting.is_some_and(|waiting| waiting.absence == Some(which));
         let known: u64 = self.costs.iter().filter(|(absence, _)| *absence == which).map(|(_, cost)| cost).sum();
-        known + if is_pending { self.pending() } else { 0 }
+        known.saturating_add(if is_pending { self.pending() } else { 0 })
     }
 
     /// The interarrival jitter (RFC 3550 section 6.4.1).

@@ -150,6 +150,22 @@ fn a_member_that_takes_nothing_does_not_stop_the_others_for_ever() {
 }
 
 #[test]
+fn a_member_that_takes_one_message_now_and_then_does_not_hold_the_others_up_for_ever() {
+    let mut hub = hub(9);
+    let welcome = join(&mut hub, seconds(0), 1, "a").unwrap();
+    while hub.cast(seconds(0), b"x").is_ok() {}
+    // Each time it is one message further, of a hundred and more that it lacks.
+    for second in 0..13 {
+        let have = welcome.base + second;
+        let report = Body::Report(wire::Held::new(have, have, std::iter::empty()));
+        hub.handle(seconds(second), address(1), &Datagram::Seat(welcome.seat, report).encode());
+        drop(sent(&mut hub));
+    }
+    assert!(hub.present(seconds(13)).is_empty());
+    assert!(hub.cast(seconds(13), b"y").is_ok());
+}
+
+#[test]
 fn a_clock_that_steps_back_only_makes_it_wait() {
     let mut hub = hub(9);
     let welcome = join(&mut hub, seconds(100), 1, "a").unwrap();

@@ -39,8 +39,7 @@ impl Hub {
             Some(Closing::Over) => return None,
             Some(Closing::Flushing(_)) | None => {}
         }
-        let newest = self.history.newest();
-        let rows = self.rows.values().map(|row| row.poll_timeout(newest));
+        let rows = self.rows.values().map(|row| row.poll_timeout(&self.history));
         let questions = self.questions.values().map(super::Question::poll_timeout);
         let closing = match self.closing {
             Some(Closing::Flushing(limit)) => Some(limit),
@@ -85,8 +84,7 @@ impl Hub {
     }
 
     fn lose_the_silent(&mut self, now: Time) {
-        let newest = self.history.newest();
-        let why = |row: &Row| match (row.silent_at() <= now, row.stuck_at(newest) <= now) {
+        let why = |row: &Row| match (row.silent_at() <= now, row.stuck_at(&self.history) <= now) {
             (true, _) => Some(Why::Silent),
             (_, true) => Some(Why::Stuck),
             _ => None,

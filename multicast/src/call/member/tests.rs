@@ -68,6 +68,16 @@ fn what_the_hub_did_not_say_changes_nothing() {
 }
 
 #[test]
+fn on_the_group_only_what_the_hub_says_to_all_is_taken() {
+    let (mut member, welcome) = inside();
+    member.handle_group(NOW, b"a raw line of anybody");
+    member.handle_group(NOW, &Datagram::Seat(welcome.seat, Body::Gone { why: Why::Closed, newest: 0 }).encode());
+    assert!(events(&mut member).iter().all(|event| matches!(event, MemberEvent::Foreign(_))));
+    member.handle_group(NOW, &call(6, 1));
+    assert!(matches!(events(&mut member)[..], [MemberEvent::Asked { call: 1, .. }]));
+}
+
+#[test]
 fn a_silent_hub_is_noticed_and_what_was_not_said_is_told() {
     let (mut member, _) = inside();
     member.cast(NOW, b"lost?").unwrap();

@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::cursor::Reader;
-use super::{Body, Cookie, Datagram, DecodeError, Entry, EntryBody, GroupBody, Held, JOIN, MAGIC, Seat, Welcome, Why};
+use super::{
+    Body, Cookie, Datagram, DecodeError, Entry, EntryBody, GroupBody, Held, JOIN, MAGIC, MOST_SAID, Seat, Welcome, Why,
+};
 use crate::call::{HUB, MEMBERS, NAME, Order, TEXT};
 
 /// CRC32C of all before it.
@@ -108,7 +110,7 @@ fn group_body(kind: u8, reader: &mut Reader<'_>) -> Result<GroupBody, DecodeErro
 }
 
 fn welcome(reader: &mut Reader<'_>) -> Result<Welcome, DecodeError> {
-    Ok(Welcome {
+    let welcome = Welcome {
         client: reader.u64()?,
         seat: seat(reader)?,
         session: reader.u64()?,
@@ -117,7 +119,14 @@ fn welcome(reader: &mut Reader<'_>) -> Result<Welcome, DecodeError> {
         group: address(reader)?,
         heartbeat: millis(reader)?,
         silence: millis(reader)?,
-    })
+    };
+    // A hub that says otherwise would have its members report, or join anew, without a pause.
+    let is_calm = !welcome.heartbeat.is_zero() && welcome.silence >= welcome.heartbeat;
+    match (welcome.base <= MOST_SAID, is_calm) {
+        (true, true) => Ok(welcome),
+        (false, _) => Err(DecodeError::BadField("base")),
+        (true, false) => Err(DecodeError::BadField("heartbeat")),
+    }
 }
 
 fn seat(reader: &mut Reader<'_>) -> Result<Seat, DecodeError> {

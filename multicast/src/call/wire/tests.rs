@@ -80,6 +80,24 @@ fn what_was_written_is_read_back() {
 }
 
 #[test]
+fn a_welcome_that_would_keep_its_member_busy_without_end_is_refused() {
+    let (zero, tick) = (Duration::ZERO, Duration::from_millis(1));
+    let refused = |welcome: Welcome| decode(&Datagram::Welcome(welcome).encode()).unwrap_err();
+    assert_eq!(refused(Welcome { heartbeat: zero, ..welcome() }), DecodeError::BadField("heartbeat"));
+    assert_eq!(refused(Welcome { silence: zero, ..welcome() }), DecodeError::BadField("heartbeat"));
+    assert_eq!(
+        refused(Welcome { heartbeat: tick * 2, silence: tick, ..welcome() }),
+        DecodeError::BadField("heartbeat")
+    );
+    assert_eq!(refused(Welcome { base: MOST_SAID + 1, ..welcome() }), DecodeError::BadField("base"));
+    assert_eq!(refused(Welcome { base: u64::MAX, ..welcome() }), DecodeError::BadField("base"));
+    assert!(
+        decode(&Datagram::Welcome(Welcome { heartbeat: tick, silence: tick, base: MOST_SAID, ..welcome() }).encode())
+            .is_ok()
+    );
+}
+
+#[test]
 fn nothing_a_stranger_is_sent_is_longer_than_what_it_sent() {
     let longest = [
         Datagram::Retry { client: 1, cookie: Cookie { issued: 0, mac: [0; 16] } },
