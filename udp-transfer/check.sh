@@ -30,6 +30,15 @@ stop_server() {
 # delivered FILE: file bytes that reached the client's interface; a command or an answer has less than 300.
 delivered() { awk '/\.6969 > .*UDP, length/ && $NF >= 300 {sum += $NF} END {print sum + 0}' "$1"; }
 
+# content CONTAINER PATH: how long a file is and its hash, for nothing at all has a hash too.
+content() {
+    docker cp "$1:$2" - | tar -xO >"$out/content"
+    echo "$(stat -c %s "$out/content") $(sha256sum <"$out/content" | cut -d ' ' -f 1)"
+}
+
+# original: the same of the server's file, with the length it must have.
+original() { echo "$size $(content "$(ids server)" /files/sample.bin | cut -d ' ' -f 2)"; }
+
 # names CLIENTS EXTENSION: as system D names the files.
 names() { seq 1 "$1" | sed "s/.*/Cliente&-Prueba$1.$2/" | tr '\n' ' '; }
 
@@ -39,8 +48,7 @@ one_client_gently() {
     equal "one client at 50 Mbit/s ends with exit code 0: every byte came" "$code" 0
     equal "its file is named as in system D, and has the file's size" "$(cat "$out/gently.files")" "Cliente1-Prueba1.bin $size"
     equal "and is the server's, byte for byte" \
-        "$(docker cp "$(ids client):/downloads/Cliente1-Prueba1.bin" - | tar -xO | sha256sum)" \
-        "$(docker cp "$(ids server):/files/sample.bin" - | tar -xO | sha256sum)"
+        "$(content "$(ids client)" /downloads/Cliente1-Prueba1.bin)" "$(original)"
     equal "its table says so" "$(grep -cE "^[│ ]+1 +yes +$size +0 % " "$out/gently.log" || true)" 1
     equal "the capture holds every byte of it" "$(delivered "$out/gently.packets")" "$size"
     equal "in 65 datagrams, 64 of them as large as UDP allows" "$(count '\.6969 > .*UDP, length (65507|[0-9]{3,4})$' "$out/gently.packets") $(count 'length 65507$' "$out/gently.packets")" "65 64"
@@ -131,22 +139,22 @@ killed() {
         until_part "$client" 1500000
         docker kill --signal KILL "$client" >>"$out/up.log" 2>&1 || true
         codes+="$(docker wait "$client") "
-        parts+="$(docker cp "$client:/downloads" - | tar -t | grep -c 'sample.bin$' || true) "
+        parts+="$(docker cp "$client:/downloads" - | tar -t | grep -o 'sample\.bin.*$' | tr '\n' ' ' || true)"
         docker start "$client" >>"$out/up.log" 2>&1
     done
     equal "clients killed mid-way end with exit code 137, as by kill -9" "$codes" "137 137 137 "
-    equal "and leave no file that looks whole" "$parts" "0 0 0 "
+    equal "and leave no file that looks whole" "$parts" \
+        "sample.bin.part sample.bin.part sample.bin.part "
     codes=''
     for client in "${clients[@]}"; do
         codes+="$(timeout 60 docker wait "$client") "
         docker logs "$client" >"$out/${client##*-}.log" 2>&1
-        hashes+="$(docker cp "$client:/downloads/sample.bin" - | tar -xO | sha256sum)"
+        hashes+="$(content "$client" /downloads/sample.bin) "
     done
     # Its row is: file, bytes, resumed, …
     equal "started again, both go on from what they have" \
         "$codes$(sed 's/│//g' "$out/killed1.log" "$out/killed2.log" | awk '/sample\.bin .* verified/ && $3 >= 1048576 {n++} END {print n + 0}')" "0 0 2"
-    equal "and their files are the server's, byte for byte" "$hashes" \
-        "$(docker cp "$(ids server):/files/sample.bin" - | tar -xO | sha256sum)$(docker cp "$(ids server):/files/sample.bin" - | tar -xO | sha256sum)"
+    equal "and their files are the server's, byte for byte" "$hashes" "$(original) $(original) "
     docker rm -f -v "${clients[@]}" >>"$out/down.log" 2>&1 || true
 }
 

@@ -22,7 +22,7 @@ use crate::disk::part;
 use crate::landing::Existing;
 use crate::progress::Show;
 use crate::reliable::Impaired;
-use crate::reliable::client::{self as reliable, Wanted};
+use crate::reliable::client::{self as reliable, Verify, Wanted};
 use crate::{FileName, lines, listing};
 
 /// Fetch files over datagrams, whole or not at all; or as bare datagrams, and see what was lost
@@ -152,6 +152,10 @@ pub struct GetArgs {
     #[arg(short = 'C', long, value_name = "NAME", value_parser = congestion, env = "CASTLAB_CONGESTION", hide_env_values = true)]
     pub congestion: Option<Choice>,
 
+    /// What is compared before a file is kept: end (its hash, with the server's) or none
+    #[arg(long, value_name = "WHAT", default_value = "end", value_parser = verify, env = "CASTLAB_VERIFY", hide_env_values = true)]
+    pub verify: Verify,
+
     /// With --events: tell each packet, as ladders want it
     #[arg(long, value_parser = switch(), env = "CASTLAB_PACKETS", hide_env_values = true)]
     pub packets: bool,
@@ -234,6 +238,14 @@ fn congestion(text: &str) -> Result<Choice, String> {
     match text.parse().map_err(|error: arq::congestion::ChoiceError| error.to_string())? {
         Choice::Fixed { .. } => Err("a fixed window cannot be asked for: it is for the server's own -C".to_owned()),
         choice @ (Choice::NewReno | Choice::Cubic) => Ok(choice),
+    }
+}
+
+fn verify(text: &str) -> Result<Verify, String> {
+    match text {
+        "end" => Ok(Verify::Whole),
+        "none" => Ok(Verify::Nothing),
+        _ => Err("end or none".to_owned()),
     }
 }
 
@@ -377,6 +389,7 @@ impl ClientArgs {
             bitrate: args.bitrate,
             congestion: args.congestion,
             existing: if fetch.force { part::Existing::Replace } else { part::Existing::Keep },
+            verify: args.verify,
             show: show(&self.common),
             packets: args.packets,
             ..reliable::Config::new(asking, wanted(args)?, &fetch.output)

@@ -149,7 +149,13 @@ impl Program for ServerArgs {
 
     async fn run(self, session: Session) -> Result<Exit, Failure> {
         let server = Server::bind(self.config())?;
-        served::tell_all(&server.run(&session).await?, &session);
+        // On the thread that waits for the socket: the main one would have to be woken by it for each batch.
+        let serving = tokio::spawn({
+            let session = session.clone();
+            async move { server.run(&session).await }
+        });
+        let served = serving.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        served::tell_all(&served, &session);
         Ok(Exit::Done)
     }
 }

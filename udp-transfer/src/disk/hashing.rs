@@ -1,10 +1,10 @@
-//! Files hashed chunk by chunk, in bounded reads that may be stopped.
+//! Files hashed chunk by chunk: in bounded reads that may be stopped, or as their bytes pass by on the way to the disk.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use arq::chunks::Chunking;
+use arq::chunks::{ChunkHasher, Chunking};
 
 use super::Progress;
 
@@ -20,6 +20,43 @@ pub(super) enum NoHash {
     Stopped,
     /// It could not be read.
     Unreadable(io::Error),
+}
+
+/// Hashes one chunk from its start on while its bytes are written, so that they need not be read again.
+#[derive(Debug)]
+pub(super) struct Following {
+    index: u32,
+    /// Up to where in the file it has seen every byte of its chunk.
+    upto: u64,
+    hasher: ChunkHasher,
+}
+
+impl Following {
+    /// Follows the chunk `index` from its first byte on.
+    pub(super) fn new(chunking: Chunking, index: u32) -> Self {
+        Following { index, upto: chunking.range(index).start, hasher: chunking.hasher(index) }
+    }
+
+    /// Takes bytes of that chunk that were written at `start`. False when they are not the next ones: then this hasher
+    /// is of no use any more.
+    pub(super) fn take(&mut self, index: u32, start: u64, bytes: &[u8]) -> bool {
+        let follows = self.index == index && self.upto == start;
+        if follows {
+            self.hasher.update(bytes);
+            self.upto = self.upto.saturating_add(bytes.len() as u64);
+        }
+        follows
+    }
+
+    /// The value of the chunk, where it was seen up to its `end`.
+    pub(super) fn value(&self, index: u32, end: u64) -> Option<[u8; 32]> {
+        (self.index == index && self.upto == end).then(|| self.hasher.finish())
+    }
+
+    /// Whether it follows this chunk.
+    pub(super) fn is_of(&self, index: u32) -> bool {
+        self.index == index
+    }
 }
 
 /// Hashes chunks of one file after another, with one buffer for all.

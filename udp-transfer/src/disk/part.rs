@@ -16,7 +16,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt};
 use labkit::{Exit, Failure};
 
-use super::hashing::{Hashing, NoHash};
+use super::hashing::{Following, Hashing, NoHash};
 use super::identity::is_same_file;
 use super::{Progress, shown};
 use place::Place;
@@ -58,6 +58,9 @@ pub struct Part {
     chunking: Chunking,
     chunks: Vec<Chunk>,
     hashing: Hashing,
+    /// The chunk that is written in order at the moment.
+    following: Option<Following>,
+    is_verified: bool,
     is_finished: bool,
 }
 
@@ -148,7 +151,20 @@ impl Folder {
         let chunking = Chunking::new(size);
         let chunks = (0..chunking.count()).map(|_| Chunk::Filling(0)).collect();
         let hashing = Hashing::default();
-        Ok(Part { place, file, size, hash, existing, left, chunking, chunks, hashing, is_finished: false })
+        Ok(Part {
+            place,
+            file,
+            size,
+            hash,
+            existing,
+            left,
+            chunking,
+            chunks,
+            hashing,
+            following: None,
+            is_verified: true,
+            is_finished: false,
+        })
     }
 }
 
@@ -169,6 +185,16 @@ impl Part {
     #[must_use]
     pub fn left_behind(&self) -> u64 {
         self.left
+    }
+
+    /// Leaves out the hashing of what is written, and the comparison at the end: each datagram's own checksum is all
+    /// that is left. What an earlier run left is still compared before it is kept.
+    #[must_use]
+    pub fn unverified(self) -> Self {
+        // `Drop` keeps fields from being moved out one by one.
+        let mut part = self;
+        part.is_verified = false;
+        part
     }
 
     /// How the file is cut into chunks.
@@ -217,7 +243,8 @@ impl Part {
 
     /// Writes `bytes` at `offset`. Once it returns, a report may claim them.
     ///
-    /// Chunks are hashed as they fill up, while their bytes are still in memory: some 0.2 ms for each MiB.
+    /// Chunks are hashed as they are written, while their bytes are in the processor's cache; those that are not written
+    /// in order are read again when they are full. Some 0.2 ms for each MiB.
     ///
     /// # Errors
     /// `BEYOND-END` when they are not of this file; `DISK-FULL` with [`Exit::Partial`], since the part is kept; or what
@@ -229,7 +256,9 @@ impl Part {
             return Err(Failure::new(Exit::CheckFailed, "BEYOND-END", message));
         };
         self.file.write_all_at(bytes, offset).map_err(|error| self.failed("write to", &error))?;
-        self.note_written(offset..end);
+        if self.is_verified {
+            self.note_written(offset..end, bytes);
+        }
         Ok(())
     }
 
@@ -239,6 +268,9 @@ impl Part {
     /// `HASH-MISMATCH` with [`Exit::Integrity`] when they are others: then [`recheck`](Part::recheck) tells which to
     /// fetch again. `INCOMPLETE` when some never came; when the part cannot be read; when told to stop.
     pub fn verify(&mut self, progress: &mut Progress<'_>) -> Result<(), Failure> {
+        if !self.is_verified {
+            return if self.length()? < self.size { Err(self.incomplete()) } else { Ok(()) };
+        }
         if self.whole_hash(progress)? == Some(self.hash) {
             return Ok(());
         }
@@ -279,7 +311,7 @@ impl Part {
         Ok(Finished { path: self.path(), size: self.size })
     }
 
-    fn note_written(&mut self, written: Range<u64>) {
+    fn note_written(&mut self, written: Range<u64>, bytes: &[u8]) {
         let chunk_length = self.chunking.range(0).end.max(1);
         let first = u32::try_from(written.start / chunk_length).unwrap_or(u32::MAX);
         for index in first..self.chunking.count() {
@@ -288,17 +320,41 @@ impl Part {
                 break;
             }
             let Some(chunk) = self.chunks.get_mut(index as usize) else { break };
-            let Chunk::Filling(filled) = chunk else {
+            let Chunk::Filling(filled) = *chunk else {
                 *chunk = Chunk::Unknown;
                 continue;
             };
-            let filled = filled.saturating_add(range.end.min(written.end) - range.start.max(written.start));
+            let here = range.start.max(written.start)..range.end.min(written.end);
+            let filled = filled.saturating_add(here.end - here.start);
             *chunk = Chunk::Filling(filled);
+            self.follow(index, &here, part_of(bytes, written.start, &here));
             if filled >= range.end - range.start {
-                // Where that fails, the end will tell: these bytes are written all the same.
-                let hashed = self.hashing.chunk(&self.file, self.chunking, index, &mut super::unwatched);
-                *chunk = hashed.map_or(Chunk::Unknown, Chunk::Known);
+                self.hash_full(index, range.end);
             }
+        }
+    }
+
+    /// Goes on hashing the chunk that is written in order; begins with it where these are its first bytes.
+    fn follow(&mut self, index: u32, here: &Range<u64>, bytes: &[u8]) {
+        if here.start == self.chunking.range(index).start {
+            self.following = Some(Following::new(self.chunking, index));
+        }
+        let follows = self.following.as_mut().is_none_or(|following| following.take(index, here.start, bytes));
+        // Behind a gap, or twice: what was hashed so far may not be what the file has. Of another chunk, it still is.
+        if !follows && self.following.as_ref().is_some_and(|following| following.is_of(index)) {
+            self.following = None;
+        }
+    }
+
+    /// A chunk has all its bytes: they were hashed on the way, or are read again.
+    fn hash_full(&mut self, index: u32, end: u64) {
+        let followed = self.following.take_if(|following| following.is_of(index));
+        let value = followed.and_then(|following| following.value(index, end)).or_else(|| {
+            // Where that fails, the end will tell: these bytes are written all the same.
+            self.hashing.chunk(&self.file, self.chunking, index, &mut super::unwatched).ok()
+        });
+        if let Some(chunk) = self.chunks.get_mut(index as usize) {
+            *chunk = value.map_or(Chunk::Unknown, Chunk::Known);
         }
     }
 
@@ -319,16 +375,18 @@ impl Part {
             Ok(value) => value,
             Err(NoHash::Stopped) => return Err(stopped(&self.part_path())),
             Err(NoHash::Unreadable(error)) => return Err(self.failed("read", &error)),
-            Err(NoHash::Short) => {
-                let message = format!("not all bytes of {} have come", shown(self.path()));
-                return Err(Failure::new(Exit::Partial, "INCOMPLETE", message)
-                    .hint(format!("run it again: it goes on from {}", shown(self.part_path()))));
-            }
+            Err(NoHash::Short) => return Err(self.incomplete()),
         };
         if let Some(chunk) = self.chunks.get_mut(index as usize) {
             *chunk = Chunk::Known(value);
         }
         Ok(value)
+    }
+
+    fn incomplete(&self) -> Failure {
+        let message = format!("not all bytes of {} have come", shown(self.path()));
+        Failure::new(Exit::Partial, "INCOMPLETE", message)
+            .hint(format!("run it again: it goes on from {}", shown(self.part_path())))
     }
 
     fn length(&self) -> Result<u64, Failure> {
@@ -367,6 +425,12 @@ pub fn whole_blocks(right: &[Range<u64>], layout: Layout) -> RangeSet {
         let _ = held.insert_range(BlockRange::new(first, end));
     }
     held
+}
+
+/// The part of `bytes`, which were written at `start`, that lies in `here`.
+fn part_of<'a>(bytes: &'a [u8], start: u64, here: &Range<u64>) -> &'a [u8] {
+    let at = |offset: u64| usize::try_from(offset.saturating_sub(start)).unwrap_or(usize::MAX);
+    bytes.get(at(here.start)..at(here.end)).unwrap_or_default()
 }
 
 fn stopped(path: &Path) -> Failure {

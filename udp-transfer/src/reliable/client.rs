@@ -64,10 +64,22 @@ pub struct Config {
     pub output: PathBuf,
     /// What to do about files that are there already.
     pub existing: Existing,
+    /// What is compared before a file is kept.
+    pub verify: Verify,
     /// How progress is shown.
     pub show: Show,
     /// Whether each packet is an event.
     pub packets: bool,
+}
+
+/// What is compared before a file is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// The whole file's hash, with the one it has at the server.
+    #[default]
+    Whole,
+    /// Nothing: each datagram has its own checksum, and who wants to know how much the hash costs leaves it out.
+    Nothing,
 }
 
 /// Which files.
@@ -101,6 +113,7 @@ impl Config {
             congestion: None,
             output: output.into(),
             existing: Existing::Keep,
+            verify: Verify::default(),
             show: Show::Nothing,
             packets: false,
         }

@@ -127,6 +127,33 @@ async fn a_client_that_is_stopped_or_late_keeps_its_part_and_goes_on_from_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_comes_back_with_shorter_datagrams_sends_only_what_is_missing() {
+    const SIZE: usize = 4 << 20;
+    let (root, output) = (folder(), folder());
+    let original = bytes(SIZE, 1);
+    std::fs::write(root.path().join("a.bin"), &original).unwrap();
+    let first = Running::start(root.path());
+    let address = first.address;
+    let slow = Config { bitrate: Some(RATE), ..config(address, named("a.bin"), output.path()) };
+    let running = tokio::spawn(async move { client::get(&slow, &session("client")).await.unwrap() });
+    let part = output.path().join("a.bin.part");
+    while std::fs::metadata(&part).map_or(0, |metadata| metadata.len()) < SIZE as u64 / 2 {
+        tokio::task::yield_now().await;
+    }
+    // As if it were killed: nobody is told.
+    first.task.abort();
+    assert!(first.task.await.unwrap_err().is_cancelled());
+    let shorter = |config| server::Config { bind: address, largest: 1_200, ..config };
+    let second = Running::start_with(root.path(), shorter);
+    let report = running.await.unwrap();
+    assert_eq!(report.verdict().exit, Exit::Done, "{}", report.text());
+    assert!(std::fs::read(output.path().join("a.bin")).unwrap() == original);
+    // A block of either length may have to come again where the two do not meet.
+    assert!(report.rows[0].fetched < SIZE as u64 + 100_000, "{}", report.text());
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_there_is_not_and_who_is_not_there() {
     let (root, output) = (folder(), folder());
     let server = Running::start(root.path());

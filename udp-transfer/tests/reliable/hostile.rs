@@ -88,8 +88,15 @@ async fn who_speaks_of_a_session_that_is_no_more_is_told_so_with_fewer_bytes_and
     server.stop().await;
 }
 
-/// A server that lets everybody in and then knows nobody, and counts the hellos it has.
-async fn forgetful(socket: tokio::net::UdpSocket, hellos: std::sync::Arc<std::sync::atomic::AtomicU32>) {
+/// What a server says to who has proven an address.
+type Welcome = fn(SessionId, SessionId, u16) -> Handshake;
+
+/// A server that welcomes everybody so, knows nobody afterwards, and counts the hellos it has.
+async fn forgetful(
+    socket: tokio::net::UdpSocket,
+    welcome: Welcome,
+    hellos: std::sync::Arc<std::sync::atomic::AtomicU32>,
+) {
     let (door, mut buffer) = (Door::new([1; 32], 1_200), vec![0; 65_536]);
     loop {
         let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
@@ -98,9 +105,7 @@ async fn forgetful(socket: tokio::net::UdpSocket, hellos: std::sync::Arc<std::sy
                 hellos.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 match door.handle(events::Time::ZERO, b"anybody", &handshake) {
                     arq::handshake::Answer::Send(answer) => answer,
-                    arq::handshake::Answer::Proven { client, server, datagram } => {
-                        Door::accept(client, server, datagram)
-                    }
+                    arq::handshake::Answer::Proven { client, server, datagram } => welcome(client, server, datagram),
                     arq::handshake::Answer::Ignore => continue,
                 }
             }
@@ -113,20 +118,29 @@ async fn forgetful(socket: tokio::net::UdpSocket, hellos: std::sync::Arc<std::sy
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_forgets_everybody_at_once_is_not_asked_as_fast_as_it_answers() {
+/// How many hellos a client sends to such a server in a second.
+async fn hellos_in_a_second(welcome: Welcome) -> u32 {
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let (address, hellos) = (socket.local_addr().unwrap(), std::sync::Arc::default());
-    let server = tokio::spawn(forgetful(socket, std::sync::Arc::clone(&hellos)));
+    let server = tokio::spawn(forgetful(socket, welcome, std::sync::Arc::clone(&hellos)));
     let output = folder();
     let asking = config(address, named("a"), output.path()).asking;
     let asking = Asking { deadline: Some(std::time::Duration::from_secs(1)), length: Some(1_200), ..asking };
     let ended = client::list(&asking, &session("client")).await.unwrap_err();
     assert_eq!(ended.exit, Exit::Deadline, "{ended}");
-    // Two for the first session, two for the one asked for when that was gone; each may be repeated on a slow machine.
-    let hellos = hellos.load(std::sync::atomic::Ordering::Relaxed);
-    assert!(hellos <= 8, "{hellos} hellos");
     server.abort();
+    hellos.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_forgets_or_refuses_everybody_is_not_asked_as_fast_as_it_answers() {
+    // Two for the first session, two for the one asked for when that was gone; each may be repeated on a slow machine.
+    let hellos = hellos_in_a_second(Door::accept).await;
+    assert!(hellos <= 8, "{hellos} hellos to one that forgets");
+    // Two, though it says that it may be asked again at once.
+    let refuse = |client, _, _| Door::refuse(client, wire::Refusal::Busy, std::time::Duration::ZERO);
+    let hellos = hellos_in_a_second(refuse).await;
+    assert!(hellos <= 8, "{hellos} hellos to one that refuses");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,6 +188,139 @@ async fn reports_of_what_was_never_sent_end_the_transfer_and_nothing_else() {
     hand.send(&transfer(5, 1, open(beyond, entry.file, entry.hash))).await;
     assert_eq!(closed(5).await, CloseReason::Protocol, "blocks behind the end");
     server.stop().await;
+}
+
+/// The server's answer to who asks for `a`, by hand, in a session.
+async fn entry_of_a(hand: &Hand, id: SessionId) -> arq::catalogue::Entry {
+    hand.ask(id, 1, Request::Find(arq::catalogue::FileName::new("a").unwrap())).await;
+    hand.receive(|datagram| match datagram {
+        Datagram::Reply(_, Reply::Found(entry)) => Some(entry),
+        _ => None,
+    })
+    .await
+}
+
+/// On one thread, so that the server begins when both datagrams are with it.
+#[tokio::test]
+async fn a_rate_beyond_all_measure_does_not_make_the_server_deaf() {
+    let root = folder();
+    std::fs::write(root.path().join("a"), bytes(32 << 20, 1)).unwrap();
+    let server = Running::start(root.path());
+    let output = folder();
+    assert_eq!(get(&config(server.address, named("a"), output.path())).await.verdict().exit, Exit::Done);
+    let hand = Hand::new(server.address).await;
+    let id = hand.session(SessionId(42)).await;
+    let entry = entry_of_a(&hand, id).await;
+    let open = Open {
+        file: entry.file,
+        hash: entry.hash,
+        policy: Policy::RAW,
+        rate: u64::MAX,
+        congestion: None,
+        report: Report { credit: u32::MAX, ..Report::default() },
+    };
+    let open = Datagram::Transfer(Envelope { to: id, flow: Flow(2), number: PacketNumber(1) }, Body::Open(open), &[]);
+    for datagram in [open, Datagram::Leave(Envelope { to: id, flow: Flow(0), number: PacketNumber::NONE })] {
+        let mut bytes = Vec::new();
+        datagram.encode(&mut bytes);
+        hand.socket.try_send_to(&bytes, server.address).unwrap();
+    }
+    hand.until_worked_off().await;
+    let served = server.stop().await;
+    let sent = &served.last[1];
+    let all = sent.size / u64::from(sent.block);
+    assert!(sent.blocks < all / 4, "heard of the end after {} of {all} blocks", sent.blocks);
+}
+
+/// On one thread: the server works off what is sent in one go before anything is earned back.
+#[tokio::test]
+async fn who_opens_and_closes_without_end_is_told_to_wait() {
+    let root = folder();
+    std::fs::write(root.path().join("a"), bytes(100_000, 1)).unwrap();
+    let server = Running::start(root.path());
+    let begun = server.session.clock.now();
+    let hand = Hand::new(server.address).await;
+    let id = hand.session(SessionId(42)).await;
+    let entry = loop {
+        // It is busy until it has looked at its files.
+        hand.ask(id, 1, Request::Find(arq::catalogue::FileName::new("a").unwrap())).await;
+        let answer = hand.receive(|datagram| match datagram {
+            Datagram::Reply(_, Reply::Found(entry)) => Some(Some(entry)),
+            Datagram::Reply(_, _) => Some(None),
+            _ => None,
+        });
+        if let Some(entry) = answer.await {
+            break entry;
+        }
+    };
+    let report = Report { credit: 1, ..Report::default() };
+    for flow in 0..1_000_u32 {
+        let open = Open {
+            file: entry.file,
+            hash: entry.hash,
+            policy: Policy::SELECTIVE_REPEAT,
+            rate: 0,
+            congestion: None,
+            report: report.clone(),
+        };
+        for (number, body) in (1..).zip([Body::Open(open), Body::Close(CloseReason::Stopped)]) {
+            let envelope = Envelope { to: id, flow: Flow(flow + 2), number: PacketNumber(number) };
+            hand.send(&Datagram::Transfer(envelope, body, &[])).await;
+        }
+        if flow % 50 == 0 {
+            hand.until_worked_off().await;
+        }
+    }
+    hand.until_worked_off().await;
+    let seconds = (server.session.clock.now() - begun).as_secs() + 1;
+    let served = server.stop().await;
+    // A second's worth at once, and as many each second.
+    let most = 100 + 100 * seconds;
+    assert!((100..=most).contains(&served.transfers), "{} of {most}", served.transfers);
+}
+
+/// A server that offers `a`, and whenever it is asked for it has too many transfers already.
+async fn always_busy(socket: tokio::net::UdpSocket) {
+    let (door, mut buffer, mut client) = (Door::new([1; 32], 1_200), vec![0; 65_536], SessionId(0));
+    let answer_to = |envelope: Envelope, to, number| Envelope { to, number: PacketNumber(number), ..envelope };
+    loop {
+        let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
+        let answer = match wire::decode(&buffer[..length]) {
+            Ok(Datagram::Handshake(handshake)) => match door.handle(events::Time::ZERO, b"anybody", &handshake) {
+                arq::handshake::Answer::Send(answer) => Datagram::Handshake(answer),
+                arq::handshake::Answer::Proven { client: who, server, datagram } => {
+                    client = who;
+                    Datagram::Handshake(Door::accept(who, server, datagram))
+                }
+                arq::handshake::Answer::Ignore => continue,
+            },
+            Ok(Datagram::Request(envelope, Request::Find(name))) => {
+                let entry = arq::catalogue::Entry { file: FileId(1), size: 5_000, hash: [1; 32], modified: 0, name };
+                Datagram::Reply(answer_to(envelope, client, 0), Reply::Found(entry))
+            }
+            Ok(Datagram::Transfer(envelope, Body::Open(_), _)) => {
+                Datagram::Transfer(answer_to(envelope, client, 1), Body::Close(CloseReason::Busy), &[])
+            }
+            _ => continue,
+        };
+        let mut bytes = Vec::new();
+        answer.encode(&mut bytes);
+        socket.send_to(&bytes, from).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_told_to_wait_with_its_transfer_waits() {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let server = tokio::spawn(always_busy(socket));
+    let output = folder();
+    let mut patient = config(address, named("a"), output.path());
+    patient.asking.deadline = Some(std::time::Duration::from_secs(2));
+    patient.asking.length = Some(1_200);
+    let report = get(&patient).await;
+    assert_eq!(report.verdict().code, "DEADLINE", "{}", report.text());
+    server.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

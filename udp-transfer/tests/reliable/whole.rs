@@ -3,7 +3,7 @@
 use arq::policy::Policy;
 use labkit::Exit;
 use udp_transfer::disk::part::Existing;
-use udp_transfer::reliable::client::{self, Asking, Config, Result as Ended, Wanted};
+use udp_transfer::reliable::client::{self, Asking, Config, Result as Ended, Verify, Wanted};
 
 use crate::setup::{Running, bytes, config, folder, get, impaired, name, named, reliable_modes, session};
 
@@ -114,6 +114,25 @@ async fn raw_mode_says_exactly_what_is_missing() {
     let report = get(&config(server.address, named("a.bin"), output.path())).await;
     assert_eq!(report.verdict().exit, Exit::Done, "{}", report.text());
     assert!(std::fs::read(output.path().join("a.bin")).unwrap() == original);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_wants_no_hash_is_told_that_nobody_knows() {
+    let root = folder();
+    let original = bytes(3_000_000, 5);
+    std::fs::write(root.path().join("a.bin"), &original).unwrap();
+    let server = Running::start(root.path());
+    let output = folder();
+    let one = Config { verify: Verify::Nothing, ..config(server.address, named("a.bin"), output.path()) };
+    let report = get(&one).await;
+    assert_eq!((report.verdict().exit, report.verdict().code), (Exit::Done, "UNVERIFIED"), "{}", report.text());
+    assert_eq!(report.to_json()["files"][0]["result"], "unverified");
+    let hash = report.to_json()["files"][0]["blake3"].as_str().unwrap().to_owned();
+    assert!(!report.text().contains(&hash), "nobody compared it: {}", report.text());
+    assert!(std::fs::read(output.path().join("a.bin")).unwrap() == original);
+    // What lies there is compared all the same when it is asked for again.
+    assert_eq!(get(&one).await.verdict().code, "WHOLE");
     server.stop().await;
 }
 

@@ -133,6 +133,41 @@ fn the_order_of_the_runs_does_not_matter_nor_that_some_come_twice() {
 }
 
 #[test]
+fn what_is_hashed_on_the_way_is_what_was_written_last() {
+    // In order, but for bytes that came wrong first: before, in the middle of, and after what was hashed by then.
+    for at in [0, 30_000, 100_000, MIB as u64 - 10] {
+        let (root, folder) = folder();
+        let file = wanted(MIB + 7, 2);
+        let mut part = file.begin(&folder, Existing::Keep).unwrap();
+        part.write_run(at, &[0xaa; 5]).unwrap();
+        for start in (0..file.size()).step_by(20_000) {
+            file.write(&mut part, start..(start + 20_000).min(file.size()));
+            if start == 60_000 {
+                part.write_run(at, &[0xbb; 5]).unwrap();
+            }
+        }
+        // What was written last at that place: by the loop, unless it had been there already.
+        assert_eq!(part.verify(&mut unwatched).is_err(), at < 80_000, "{at}");
+        file.write(&mut part, at..at + 5);
+        part.finish(&mut unwatched).unwrap();
+        assert!(fs::read(root.path().join("a")).unwrap() == file.bytes, "{at}");
+    }
+}
+
+#[test]
+fn without_verification_nothing_is_read_again_and_what_never_came_is_still_told() {
+    let (root, folder) = folder();
+    let file = wanted(3 * MIB, 2);
+    let mut read = |bytes| panic!("{bytes} bytes were hashed");
+    let mut part = Wanted { hash: [0; 32], ..wanted(3 * MIB, 2) }.begin(&folder, Existing::Keep).unwrap().unverified();
+    file.write(&mut part, 0..MIB as u64);
+    assert_eq!(code(part.verify(&mut read)), (Exit::Partial, "INCOMPLETE"));
+    file.write(&mut part, MIB as u64..file.size());
+    part.finish(&mut read).unwrap();
+    assert!(fs::read(root.path().join("a")).unwrap() == file.bytes);
+}
+
+#[test]
 fn chunks_are_hashed_as_they_fill_and_not_again_at_the_end() {
     let (_root, folder) = folder();
     let file = wanted(3 * MIB, 2);

@@ -19,9 +19,11 @@ pub(super) const QUIET: Duration = Duration::from_secs(3);
 /// How often a host must say that nobody listens there before it is believed.
 const REFUSALS: u64 = 2;
 /// How long to wait before a busy server is asked again.
-const BUSY_AGAIN: Duration = Duration::from_millis(150);
+pub(super) const BUSY_AGAIN: Duration = Duration::from_millis(150);
+/// How long at least to wait after a refusal that says when to ask again, even where it says at once.
+const REFUSED_AGAIN: Duration = Duration::from_secs(1);
 /// How often it is asked in all.
-const BUSY_TIMES: u32 = 200;
+pub(super) const BUSY_TIMES: u32 = 200;
 
 /// One socket and one session on it.
 #[derive(Debug)]
@@ -58,6 +60,7 @@ impl Connection {
                 Err(NoSession::Unanswered(Unanswered::Refused { reason: Refusal::Busy, retry_after }))
                     if clock.now() - begun + retry_after < ClientConfig::PATIENCE =>
                 {
+                    let retry_after = retry_after.max(REFUSED_AGAIN);
                     tracing::info!("{server} is busy; asking again in {} s", retry_after.as_secs());
                     tokio::time::sleep(retry_after).await;
                 }

@@ -10,10 +10,10 @@ use arq::{BlockNumber, CloseReason, Failure as Broken, FileId, Layout, Outcome, 
 use events::Time;
 use labkit::{Exit, Failure, Session, text};
 
-use super::connection::Connection;
+use super::connection::{BUSY_AGAIN, BUSY_TIMES, Connection};
 use super::driving::{Driving, Ended, PEER, SILENCE};
 use super::report::{Hole, Result as Row};
-use super::{Config, interrupted, late};
+use super::{Config, Verify, interrupted, late};
 use crate::disk::part::{Folder, Part, whole_blocks};
 use crate::reliable::gauge;
 
@@ -86,30 +86,40 @@ impl Fetching<'_> {
             return Ok(Row::Already);
         }
         let mut part = self.folder.begin(&job.target, entry.size, entry.hash, self.config.existing)?;
+        if self.config.verify == Verify::Nothing {
+            part = part.unverified();
+        }
         let mut right: Vec<Range<u64>> = Vec::new();
         if part.left_behind() > 0 {
             (part, right) = self.recheck(connection, entry.file, part).await?;
             fetched.resumed = length(&right);
             job.progress.store(fetched.resumed, Ordering::Relaxed);
         }
-        let mut repairs = 0;
+        let (mut repairs, mut refusals) = (0, 0);
         loop {
-            let (ended, held) = self.drive(connection, job, &entry, &mut part, &right, fetched).await;
+            let (ended, here) = self.drive(connection, job, &entry, &mut part, &right, fetched).await;
             match ended {
                 Ended::Outcome(Outcome::Complete) => {
                     match self.finish(connection, entry.file, part, &mut repairs).await? {
+                        None if self.config.verify == Verify::Nothing => return Ok(Row::Unverified),
                         None => return Ok(Row::Whole),
                         Some((again, still_right)) => (part, right) = (again, still_right),
                     }
                 }
-                Ended::Outcome(Outcome::Holes(_)) => return Ok(Row::Holes(holes(&held, &entry, connection))),
+                Ended::Outcome(Outcome::Holes(_)) => return Ok(Row::Holes(here.holes())),
+                // It has too many of ours just now; another moment it may not.
+                Ended::Outcome(Outcome::Failed(Broken::ClosedByPeer(CloseReason::Busy))) if refusals < BUSY_TIMES => {
+                    refusals += 1;
+                    right = here.ranges();
+                    self.within(tokio::time::sleep(BUSY_AGAIN)).await?;
+                }
                 Ended::Outcome(Outcome::Failed(broken)) => return Err(explain(broken, connection, &part)),
                 Ended::Interrupted => return Err(kept(interrupted(), &part)),
                 Ended::Late => return Err(kept(late(), &part)),
                 Ended::Failed(failure) => return Err(failure),
                 Ended::Renewed => {
                     tracing::info!("{}: the server knows us again; going on", connection.server());
-                    right = ranges(&held, layout(connection, &entry));
+                    right = here.ranges();
                     let found = self.within(find(connection, &job.name)).await??;
                     if found.hash != entry.hash {
                         return Err(changed(connection, &job.name));
@@ -152,7 +162,7 @@ impl Fetching<'_> {
         part: &mut Part,
         right: &[Range<u64>],
         fetched: &mut Fetched,
-    ) -> (Ended, RangeSet) {
+    ) -> (Ended, Here) {
         let layout = layout(connection, entry);
         let held = whole_blocks(right, layout);
         let before = held.len();
@@ -198,7 +208,7 @@ impl Fetching<'_> {
         let nothing_came = (new == 0).then_some(0);
         let again = driving.receiver.sent_again().or(nothing_came);
         fetched.sent_again = fetched.sent_again.zip(again).map(|(before, again)| before.saturating_add(again));
-        (ended, held)
+        (ended, Here { held, layout })
     }
 
     /// Verifies and keeps the file; or tells which of its bytes are right, where some are not.
@@ -272,21 +282,31 @@ fn layout(connection: &Connection, entry: &Entry) -> Layout {
     Layout::new(entry.size, connection.agreed.datagram.saturating_sub(overhead))
 }
 
-/// The bytes of blocks.
-fn ranges(held: &RangeSet, layout: Layout) -> Vec<Range<u64>> {
-    held.iter().map(|range| layout.offset(range.start)..layout.offset(range.end)).collect()
+/// The blocks that are here, in the layout they came in: the next session may have another.
+struct Here {
+    held: RangeSet,
+    layout: Layout,
+}
+
+impl Here {
+    /// The bytes of these blocks.
+    fn ranges(&self) -> Vec<Range<u64>> {
+        let Here { held, layout } = self;
+        held.iter().map(|range| layout.offset(range.start)..layout.offset(range.end)).collect()
+    }
+
+    /// What lies between and behind them.
+    fn holes(&self) -> Vec<Hole> {
+        let Here { held, layout } = self;
+        held.gaps(BlockNumber(layout.blocks()))
+            .take(MOST_HOLES)
+            .map(|gap| Hole { from: layout.offset(gap.start), to: layout.offset(gap.end), blocks: gap.len() })
+            .collect()
+    }
 }
 
 fn length(ranges: &[Range<u64>]) -> u64 {
     ranges.iter().map(|range| range.end - range.start).sum()
-}
-
-fn holes(held: &RangeSet, entry: &Entry, connection: &Connection) -> Vec<Hole> {
-    let layout = layout(connection, entry);
-    held.gaps(BlockNumber(layout.blocks()))
-        .take(MOST_HOLES)
-        .map(|gap| Hole { from: layout.offset(gap.start), to: layout.offset(gap.end), blocks: gap.len() })
-        .collect()
 }
 
 fn changed(connection: &Connection, name: &FileName) -> Failure {

@@ -68,6 +68,8 @@ pub struct Row {
 pub enum Result {
     /// Every byte is right, synced, and under its name.
     Whole,
+    /// Every byte came, is synced and under its name; but nobody asked whether they are the right ones.
+    Unverified,
     /// It was there already, every byte.
     Already,
     /// Raw mode: these parts did not come.
@@ -151,12 +153,18 @@ impl Row {
     /// Whether every byte is here.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        matches!(self.result, Result::Whole | Result::Already)
+        matches!(self.result, Result::Whole | Result::Unverified | Result::Already)
+    }
+
+    /// Whether every byte is here, and is known to be the right one.
+    fn is_right(&self) -> bool {
+        self.is_whole() && self.result != Result::Unverified
     }
 
     fn ended(&self) -> String {
         match &self.result {
             Result::Whole => "verified".to_owned(),
+            Result::Unverified => "not verified".to_owned(),
             Result::Already => "here already".to_owned(),
             Result::Holes(holes) => format!("{} holes", holes.len()),
             Result::Failed(failure) => failure.code.to_owned(),
@@ -166,6 +174,7 @@ impl Row {
     fn to_json(&self) -> Value {
         let (result, holes, error) = match &self.result {
             Result::Whole => ("verified", None, None),
+            Result::Unverified => ("unverified", None, None),
             Result::Already => ("already", None, None),
             Result::Holes(holes) => ("holes", Some(holes), None),
             Result::Failed(failure) => ("failed", None, Some(failure)),
@@ -211,6 +220,14 @@ impl Report {
             let text = format!("{} did not come, and raw mode sends nothing twice", show_bytes(missing));
             let hint = Some("-m selective-repeat fetches what is missing, and only that".to_owned());
             return Verdict { code: "HOLES", text, hint, exit: Exit::Partial };
+        }
+        let unverified = self.rows.iter().filter(|row| row.result == Result::Unverified).count();
+        if unverified > 0 {
+            let text = format!(
+                "{whole} of {all} came, {}: every byte, but of {unverified} nobody knows whether they are right",
+                show_bytes(bytes)
+            );
+            return Verdict { code: "UNVERIFIED", text, hint: None, exit: Exit::Done };
         }
         let text = match all {
             0 => "the server has no files".to_owned(),
@@ -265,7 +282,7 @@ impl Report {
             lines.push(format!("({} more are not shown)", self.rows.len() - SHOWN));
         }
         for row in self.rows.iter().take(SHOWN) {
-            if let (Some(hash), true) = (row.hash, row.is_whole()) {
+            if let (Some(hash), true) = (row.hash, row.is_right()) {
                 lines.push(format!("{}  {}", hex(hash), row.path.as_deref().unwrap_or(&row.name)));
             }
         }

@@ -220,7 +220,7 @@ fn tell(report: &Report, session: &Session) {
         }
         session.recorder.tell_in(row.number, || {
             let (outcome, reason) = match &row.result {
-                RowResult::Whole | RowResult::Already => (Outcome::Complete, None),
+                RowResult::Whole | RowResult::Unverified | RowResult::Already => (Outcome::Complete, None),
                 RowResult::Holes(holes) => (Outcome::Partial, Some(format!("{} holes", holes.len()))),
                 RowResult::Failed(failure) => (Outcome::Failed, Some(failure.message.clone())),
             };

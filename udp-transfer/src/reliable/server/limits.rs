@@ -50,6 +50,11 @@ impl Bucket {
         some
     }
 
+    /// Gives one back.
+    pub(super) fn give_back(&mut self) {
+        self.level = (self.level + 1.0).min(f64::from(self.a_second));
+    }
+
     fn fill(&mut self, now: Time) {
         let most = f64::from(self.a_second);
         self.level = (self.level + (now - self.at).as_secs_f64() * most).min(most);

@@ -242,19 +242,21 @@ impl Serving {
     }
 
     async fn do_what_is_due(&mut self) {
-        // As many as there are now: a timer that is due again at once waits for the next round.
+        // What is due by now: a timer that is due again at once waits for the next round.
+        let round = self.now();
         for _ in 0..self.transfers.len() + self.sessions.len() {
-            let now = self.now();
-            match self.timers.pop(now) {
+            match self.timers.pop(round) {
                 None => break,
                 Some(Due::Transfer(key)) => {
+                    let now = self.now();
                     if let Some(transfer) = self.transfers.get_mut(&key) {
                         transfer.due = None;
+                        transfer.has_more = false;
                         transfer.sender.handle_timeout(now);
                         self.drain(key).await;
                     }
                 }
-                Some(Due::Session(id)) => self.see_session(now, id),
+                Some(Due::Session(id)) => self.see_session(round, id),
             }
         }
         if let Stage::Closing(until) = self.stage

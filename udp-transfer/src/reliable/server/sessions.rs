@@ -7,6 +7,8 @@ use std::time::Duration;
 use arq::{Flow, SessionId, limits};
 use events::Time;
 
+use super::limits::Bucket;
+
 /// A client whose address is proven.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -26,6 +28,8 @@ pub(super) struct Session {
     pub(super) lingering: VecDeque<Flow>,
     /// Since when it waits for an answer that needs a look at the folder.
     pub(super) waiting: Option<Time>,
+    /// What it may still open: each costs a look at the disk and a line in the log. One that brought bytes is given back.
+    pub(super) opens: Bucket,
     /// When it is in the queue of timers for.
     pub(super) due: Option<Time>,
 }
@@ -35,6 +39,9 @@ const FIRST_WORD: Duration = Duration::from_secs(10);
 
 /// The same hello again is answered no more often than this: one of them was lost, or somebody replays it.
 pub(super) const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// How many transfers a session may open a second that bring nothing.
+const OPENS: u32 = 100;
 
 /// How many ended transfers of a session still answer. Of more than these, no client asks.
 pub(super) const LINGERING: usize = 8;
@@ -51,6 +58,7 @@ impl Session {
             transfers: 0,
             lingering: VecDeque::new(),
             waiting: None,
+            opens: Bucket::new(now, OPENS),
             due: None,
         }
     }

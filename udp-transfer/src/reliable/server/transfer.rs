@@ -27,6 +27,9 @@ const RUN_BYTES: usize = 256 << 10;
 /// How many blocks are gathered before they are read and sent: with small blocks, a run of [`RUN_BYTES`].
 const RUN_BLOCKS: usize = 180;
 
+/// How many runs one transfer sends before the others, and what has come, have their turn: some 1 MB.
+const RUNS_A_TURN: usize = 4;
+
 /// A transfer under way.
 pub(super) struct Transfer {
     pub(super) number: u64,
@@ -43,6 +46,8 @@ pub(super) struct Transfer {
     pub(super) held: u64,
     /// When it is in the queue of timers for.
     pub(super) due: Option<Time>,
+    /// Its last turn ended before all was sent that may leave: it waits for its next one.
+    pub(super) has_more: bool,
     /// What went wrong with the file.
     pub(super) problem: Option<String>,
     pub(super) is_told: bool,
@@ -60,9 +65,10 @@ pub(super) struct Run {
 }
 
 impl Transfer {
-    /// **Drain before you feed**: sends all that may leave now, run by run.
-    pub(super) async fn drain(&mut self, session: &Session, run: &mut Run, outgoing: &mut Outgoing) {
-        loop {
+    /// **Drain before you feed**: sends what may leave now, run by run, but no more than a turn's worth. Tells whether
+    /// more may leave: a rate beyond what the machine sends would else never let anybody else have a turn.
+    pub(super) async fn drain(&mut self, session: &Session, run: &mut Run, outgoing: &mut Outgoing) -> bool {
+        for _ in 0..RUNS_A_TURN {
             run.blocks.clear();
             let mut words = 0;
             while run.blocks.len() < RUN_BLOCKS {
@@ -78,7 +84,7 @@ impl Transfer {
             }
             self.tell(session);
             if run.blocks.is_empty() && words == 0 {
-                return;
+                return false;
             }
             if let Err(error) = self.send_blocks(run, outgoing).await {
                 self.problem.get_or_insert(error.to_string());
@@ -90,6 +96,7 @@ impl Transfer {
                 self.sender.close(session.clock.now(), reason);
             }
         }
+        true
     }
 
     /// Consecutive blocks are read at once; datagrams leave in batches, whether their blocks are consecutive or not.

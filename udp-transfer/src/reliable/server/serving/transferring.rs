@@ -35,7 +35,10 @@ impl Serving {
             Verdict::Taken | Verdict::Ignored(_) => {}
             Verdict::Store(_) => tracing::error!("a sender asked to store a block: a fault of ours"),
         }
-        self.drain(key).await;
+        // Who sends many datagrams has no more turns for it.
+        if !transfer.has_more {
+            self.drain(key).await;
+        }
     }
 
     pub(super) async fn refuse(&mut self, key: Key, reason: CloseReason) {
@@ -50,7 +53,7 @@ impl Serving {
         if self.stage != Stage::Open {
             return Err(CloseReason::ShuttingDown);
         }
-        if session.transfers >= self.config.limits.per_session {
+        if session.transfers >= self.config.limits.per_session || !session.opens.take(now) {
             return Err(CloseReason::Busy);
         }
         let source = self.catalogue.open(now, open.file).map_err(|error| match error {
@@ -90,6 +93,7 @@ impl Serving {
             begun: now,
             held: layout.blocks() - open.report.count_missing(layout.blocks()).min(layout.blocks()),
             due: None,
+            has_more: false,
             problem: None,
             is_told: false,
             can_cut: true,
@@ -116,25 +120,31 @@ impl Serving {
     /// Sends what a transfer has to send, and sees whether it is over.
     pub(super) async fn drain(&mut self, key: Key) {
         let Some(transfer) = self.transfers.get_mut(&key) else { return };
-        transfer.drain(&self.session, &mut self.run, &mut self.outgoing).await;
-        let (outcome, due) = (transfer.sender.outcome(), transfer.sender.poll_timeout());
+        transfer.has_more = transfer.drain(&self.session, &mut self.run, &mut self.outgoing).await;
+        let outcome = transfer.sender.outcome();
+        // Behind whoever is due already: transfers that have more to send take turns.
+        let due = if transfer.has_more { Some(self.session.clock.now()) } else { transfer.sender.poll_timeout() };
         self.timers.set(Due::Transfer(key), &mut transfer.due, due);
         if let Some(outcome) = outcome.filter(|_| !transfer.is_told) {
             transfer.is_told = true;
             let sent = account(transfer, outcome, self.session.clock.now());
             self.note(&sent, outcome);
-            self.linger(key);
+            let brought = sent.blocks > 0 && !matches!(outcome, Outcome::Failed(_));
+            self.linger(key, brought);
         }
         if outcome.is_some() && due.is_none() {
             self.forget(key);
         }
     }
 
-    /// A transfer is over: it makes room for another, and answers its client's last questions as long as there is room
-    /// for that.
-    pub(super) fn linger(&mut self, key: Key) {
+    /// A transfer is over: it makes room for another, the sooner if it brought anything, and answers its client's last
+    /// questions as long as there is room for that.
+    pub(super) fn linger(&mut self, key: Key, brought: bool) {
         let Some(session) = self.sessions.get_mut(&key.session) else { return };
         session.transfers = session.transfers.saturating_sub(1);
+        if brought {
+            session.opens.give_back();
+        }
         session.lingering.push_back(key.flow);
         if session.lingering.len() > sessions::LINGERING
             && let Some(flow) = session.lingering.front().copied()
