@@ -22,6 +22,8 @@ pub struct Link<P> {
     in_burst: bool,
     /// When the bottleneck has sent all that waits before it.
     busy_until: Time,
+    /// The most bytes that have waited for it.
+    largest_queue: u64,
     /// When the last packet that kept its order comes out.
     last_out: Time,
     held: Vec<Held<P>>,
@@ -85,6 +87,7 @@ impl<P: Clone> Link<P> {
             impairment,
             in_burst: false,
             busy_until: Time::ZERO,
+            largest_queue: 0,
             last_out: Time::ZERO,
             held: Vec::new(),
             on_the_way: BinaryHeap::new(),
@@ -121,6 +124,13 @@ impl<P: Clone> Link<P> {
     #[must_use]
     pub fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// The most bytes that have waited before the bottleneck at once, the packet that is being sent included; zero where
+    /// there is no bottleneck.
+    #[must_use]
+    pub fn largest_queue(&self) -> u64 {
+        self.largest_queue
     }
 
     /// What the link does.
@@ -204,6 +214,7 @@ impl<P: Clone> Link<P> {
         if waiting + u128::from(bytes) > u128::from(self.impairment.queue_limit()) {
             return None;
         }
+        self.largest_queue = self.largest_queue.max(u64::try_from(waiting).unwrap_or(u64::MAX).saturating_add(bytes));
         let takes = u128::from(bytes) * 8_000_000_000 / u128::from(rate);
         self.busy_until = self.busy_until.max(now) + Duration::from_nanos(u64::try_from(takes).unwrap_or(u64::MAX));
         Some(self.busy_until)
@@ -363,6 +374,7 @@ mod tests {
         let out: Vec<u64> =
             std::iter::from_fn(|| link.poll(Time::MAX)).map(|arrival| arrival.at.as_nanos() / 1_000_000).collect();
         assert_eq!(out, [1, 2, 3]);
+        assert_eq!(link.largest_queue(), 3_000, "what was dropped never waited");
     }
 
     #[test]
