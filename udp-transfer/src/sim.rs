@@ -12,6 +12,7 @@
 
 mod disk;
 mod line;
+mod shared;
 mod table;
 mod world;
 
@@ -23,6 +24,7 @@ use events::Record;
 use netsim::{Impairment, Tally};
 
 pub use disk::Disk;
+pub use shared::{Flow, Shared, Usage};
 pub use table::{Row, Table};
 
 /// What to simulate. The same scenario always gives the same run.

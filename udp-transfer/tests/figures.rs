@@ -52,7 +52,7 @@ fn two_percent_loss_costs_less_than_twice_the_time() {
 /// A bottleneck of 10 Mbit/s with 25 packets of queue (the link of the QUIC interop runner) is used, and not flooded.
 #[test]
 fn a_small_queue_is_used_and_not_flooded() {
-    for congestion in [Choice::NewReno, Choice::Cubic] {
+    for congestion in [Choice::NewReno, Choice::Cubic, Choice::Bbr] {
         let scenario = Scenario { blocks: 8_986, block: 1_167, credit: 2_048, congestion, ..Scenario::default() };
         let run = scenario.over(&link("delay=15ms,rate=10mbit,queue=30000B")).run();
         assert!(run.is_whole());

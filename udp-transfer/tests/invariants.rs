@@ -91,7 +91,7 @@ fn a_file_of_no_blocks_and_a_file_of_one_arrive() {
 #[test]
 fn every_congestion_control_brings_the_file_over_a_bad_link() {
     let link: Impairment = BAD.parse().unwrap();
-    for congestion in [Choice::NewReno, Choice::Cubic, Choice::Fixed { window: 20_000 }] {
+    for congestion in [Choice::NewReno, Choice::Cubic, Choice::Bbr, Choice::Fixed { window: 20_000 }] {
         for seed in 0..200 {
             let run = Scenario { congestion, seed, blocks: 300, ..Scenario::default() }.over(&link).run();
             assert!(run.is_whole(), "{congestion}, seed {seed}: {run:#?}");

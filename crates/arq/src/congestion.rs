@@ -1,5 +1,6 @@
 //! Congestion control: how much may be on the way, behind one small trait.
 
+mod bbr;
 mod cubic;
 mod fixed;
 mod hystart;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use events::Time;
 
+pub use bbr::Bbr;
 pub use cubic::Cubic;
 pub use fixed::Fixed;
 pub use newreno::NewReno;
@@ -52,6 +54,36 @@ pub struct Acked {
     pub window_limited: bool,
     /// The round-trip time as known now.
     pub rtt: Rtt,
+    /// How fast it arrived; none when only packets older than one that arrived before did.
+    pub sample: Option<Sample>,
+}
+
+/// How the path did from the sending of one packet to the report on it: one round trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// How many bytes arrived meanwhile, that packet's included.
+    pub delivered: u64,
+    /// How many had arrived when it was sent.
+    pub delivered_before: u64,
+    /// How many were found to be lost meanwhile.
+    pub lost: u64,
+    /// The time in which they arrived; never zero.
+    pub interval: Duration,
+    /// How many bytes were on the way when it was sent, itself included.
+    pub in_flight: u64,
+    /// How long after its sending the report came.
+    pub round_trip: Duration,
+    /// The sender did not send all it might have: the path may be faster than that.
+    pub is_limited: bool,
+}
+
+impl Sample {
+    /// The delivery rate, in bytes a second.
+    #[must_use]
+    pub fn rate(&self) -> u64 {
+        let rate = u128::from(self.delivered) * 1_000_000_000 / self.interval.as_nanos().max(1);
+        u64::try_from(rate).unwrap_or(u64::MAX)
+    }
 }
 
 /// What was lost, as found at one moment.
@@ -82,11 +114,13 @@ pub enum Choice {
     /// RFC 9438 with the slow start of RFC 9406, which does not take every single loss for congestion: see [`Tolerant`].
     #[default]
     Cubic,
+    /// A model of the path instead of an answer to each loss: see [`Bbr`].
+    Bbr,
 }
 
 /// The text names no congestion control.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown congestion control `{0}`: there are cubic, newreno, fixed and fixed:BYTES")]
+#[error("unknown congestion control `{0}`: there are bbr, cubic, newreno, fixed and fixed:BYTES")]
 pub struct ChoiceError(String);
 
 /// The size of the initial window: RFC 9002 section 7.2, ten datagrams within bounds.
@@ -121,6 +155,7 @@ impl Choice {
         match self {
             Choice::Fixed { window } => Box::new(Fixed::window(window.max(datagram))),
             Choice::NewReno => Box::new(NewReno::new(datagram)),
+            Choice::Bbr => Box::new(Bbr::new(datagram)),
             Choice::Cubic => Box::new(Tolerant::new(Cubic::new(datagram), datagram)),
         }
     }
@@ -131,6 +166,7 @@ impl FromStr for Choice {
 
     fn from_str(text: &str) -> Result<Self, ChoiceError> {
         match text {
+            "bbr" => Ok(Choice::Bbr),
             "cubic" => Ok(Choice::Cubic),
             "newreno" => Ok(Choice::NewReno),
             "fixed" => Ok(Choice::Fixed { window: Choice::FIXED_WINDOW }),
@@ -148,6 +184,7 @@ impl fmt::Display for Choice {
             Choice::Fixed { window } => write!(f, "fixed:{window}"),
             Choice::NewReno => f.write_str("newreno"),
             Choice::Cubic => f.write_str("cubic"),
+            Choice::Bbr => f.write_str("bbr"),
         }
     }
 }
@@ -177,6 +214,7 @@ pub(crate) mod tests {
                 in_flight: window,
                 window_limited: true,
                 rtt: rtt(100),
+                sample: None,
             });
         }
     }
@@ -187,10 +225,10 @@ pub(crate) mod tests {
 
     #[test]
     fn choices_are_read_back_from_their_names() {
-        for name in ["cubic", "newreno", "fixed:64000"] {
+        for name in ["bbr", "cubic", "newreno", "fixed:64000"] {
             assert_eq!(name.parse::<Choice>().unwrap().to_string(), name);
         }
-        assert!("bbr".parse::<Choice>().unwrap_err().to_string().contains("cubic"));
+        assert!("vegas".parse::<Choice>().unwrap_err().to_string().contains("cubic"));
     }
 
     #[test]

@@ -64,7 +64,10 @@ struct Carrier {
 pub(crate) struct Settled {
     /// How many blocks that were on the way have arrived.
     pub(crate) arrived: u64,
-    /// When the newest of them was sent.
+    /// How many of them had landed before.
+    pub(crate) landed: u64,
+    /// Which packet carried the newest of them, and when that was sent.
+    pub(crate) newest: PacketNumber,
     pub(crate) newest_sent: Time,
 }
 
@@ -73,6 +76,10 @@ pub(crate) struct Settled {
 pub(crate) struct Losses {
     /// How many blocks.
     pub(crate) count: u64,
+    /// How many of them had landed, which is now known to be wrong.
+    pub(crate) not_landed: u64,
+    /// How many have landed: left the network, though the reports have not come to them yet.
+    pub(crate) landed: u64,
     /// When the first and the last of them were sent.
     pub(crate) oldest_sent: Option<Time>,
     pub(crate) newest_sent: Time,
@@ -110,6 +117,11 @@ impl Flight {
     /// Whether the fate of any sent block is still open.
     pub(crate) fn is_open(&self) -> bool {
         self.on_the_way + self.landed > 0
+    }
+
+    /// How many sendings are remembered: what this bookkeeping costs.
+    pub(crate) fn remembered(&self) -> u64 {
+        self.sendings.len() as u64
     }
 
     /// The lowest block that has not been reported as part of the whole.
@@ -213,7 +225,7 @@ impl Flight {
             if is_over && block < limit {
                 self.mark_lost(block, sent, &mut losses);
             } else if is_over {
-                self.mark_landed(block);
+                losses.landed += self.mark_landed(block);
             } else if number < newest.0 {
                 losses.next = Some(losses.next.map_or(sent + delay, |next| next.min(sent + delay)));
             }
@@ -270,9 +282,16 @@ impl Flight {
             self.be_more_patient();
         }
         self.take_off(carrier);
+        if carrier.number > newest {
+            // It is off the way; but that this sending brought it is nothing the receiver has said.
+            return;
+        }
         settled.arrived += 1;
-        if let Some(sending) = self.sending(carrier.number) {
-            settled.newest_sent = settled.newest_sent.max(sending.sent);
+        settled.landed += u64::from(carrier.landed);
+        // Of a block that is here although its second sending is not, we do not know when the first was sent any more.
+        let is_newest = carrier.number > settled.newest && carrier.number <= newest;
+        if let Some(sending) = self.sending(carrier.number).filter(|_| is_newest) {
+            (settled.newest, settled.newest_sent) = (carrier.number, sending.sent);
         }
     }
 
@@ -281,19 +300,21 @@ impl Flight {
             let carrier = std::mem::take(carrier);
             self.take_off(carrier);
             losses.count += 1;
+            losses.not_landed += u64::from(carrier.landed);
             losses.oldest_sent = Some(losses.oldest_sent.map_or(sent, |oldest| oldest.min(sent)));
             losses.newest_sent = losses.newest_sent.max(sent);
         }
         self.queue_again(BlockRange { start: block, end: BlockNumber(block.0 + 1) });
     }
 
-    fn mark_landed(&mut self, block: BlockNumber) {
+    /// How many blocks that makes: one, or none if it was known before.
+    fn mark_landed(&mut self, block: BlockNumber) -> u64 {
         let carrier = self.index(block).and_then(|index| self.blocks.get_mut(index));
-        if let Some(carrier) = carrier.filter(|carrier| !carrier.landed) {
-            carrier.landed = true;
-            self.on_the_way -= 1;
-            self.landed += 1;
-        }
+        let Some(carrier) = carrier.filter(|carrier| !carrier.landed) else { return 0 };
+        carrier.landed = true;
+        self.on_the_way -= 1;
+        self.landed += 1;
+        1
     }
 
     /// A packet carries its block no longer.

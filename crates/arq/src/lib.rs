@@ -66,6 +66,7 @@ pub mod policy;
 pub mod wire;
 
 mod ask;
+mod delivery;
 mod flight;
 mod layout;
 mod number;

@@ -12,6 +12,7 @@ use events::Time;
 pub use config::SenderConfig;
 
 use crate::congestion::{Acked, Congestion};
+use crate::delivery::Delivery;
 use crate::flight::Flight;
 use crate::limits;
 use crate::pacing::Pacer;
@@ -43,6 +44,7 @@ pub struct Sender {
     congestion: Box<dyn Congestion>,
     flight: Flight,
     rtt: Rtt,
+    delivery: Delivery,
     pacer: Pacer,
     teller: Teller,
     /// The first block that has never been sent.
@@ -85,6 +87,7 @@ impl Sender {
             congestion: config.controller(),
             flight: Flight::new(config.policy.resend == Resend::Missing),
             rtt: Rtt::new(),
+            delivery: Delivery::new(),
             pacer: Pacer::new(),
             teller: Teller::new(config.listened_to),
             next_new: BlockNumber(0),
@@ -156,6 +159,7 @@ impl Sender {
         self.next_new = self.next_new.max(BlockNumber(block.0 + 1));
         let number = if self.is_reliable() {
             self.maybe_skip(now);
+            self.delivery.on_sent(now, self.flight.next_number(), self.in_flight());
             self.flight.send(now, block)
         } else {
             self.flight.send_untracked()
@@ -283,9 +287,12 @@ impl Sender {
         let settled = self.flight.settle(report);
         if settled.arrived > 0 {
             self.arrived_sent = self.arrived_sent.max(settled.newest_sent);
+            let (datagram, newest) = (self.config.datagram(), (settled.newest, settled.newest_sent));
+            let (bytes, fresh) = (settled.arrived * datagram, (settled.arrived - settled.landed) * datagram);
             self.congestion.on_acked(&Acked {
                 now,
-                bytes: settled.arrived * self.config.datagram(),
+                bytes,
+                sample: self.delivery.on_arrived(now, fresh, newest, self.config.datagram()),
                 sent: settled.newest_sent,
                 in_flight,
                 window_limited: self.window_limited,
@@ -314,10 +321,13 @@ impl Sender {
         let block = self.block_to_repeat().or_else(|| self.new_block()).filter(|_| self.policy_has_room());
         let Some(block) = block else {
             self.window_limited = false;
+            self.pacer.pause();
+            self.delivery.on_limited(self.in_flight());
             return None;
         };
         self.window_limited = true;
         if self.in_flight().saturating_add(self.config.datagram()) > self.congestion.window() {
+            self.pacer.pause();
             return None;
         }
         self.pace_due = self.pacer.waits_until(now);
@@ -336,7 +346,9 @@ impl Sender {
         let block = latest.first_missing(self.next_new.max(self.flight.floor()));
         let known = self.unknown_from.is_none_or(|unknown_from| block < unknown_from);
         let in_reach = !self.is_reliable() || block.0 < self.flight.floor().0.saturating_add(limits::REACH);
-        (block.0 < self.blocks && known && in_reach).then_some(block)
+        // Sendings are forgotten by what a receiver says of packets: one that speaks only of blocks is sent no more.
+        let remembers_little = self.flight.remembered() < 2 * limits::REACH;
+        (block.0 < self.blocks && known && in_reach && remembers_little).then_some(block)
     }
 
     /// Whether the mode and the receiver allow one more block on the way.

@@ -148,7 +148,7 @@ pub struct GetArgs {
     #[arg(short, long, value_name = "N[KMG]", value_parser = bitrate, env = "CASTLAB_BITRATE", hide_env_values = true)]
     pub bitrate: Option<u64>,
 
-    /// How the server shall find its window: cubic, newreno [default: the server's own]
+    /// How the server shall find its window: bbr, cubic, newreno [default: the server's own]
     #[arg(short = 'C', long, value_name = "NAME", value_parser = congestion, env = "CASTLAB_CONGESTION", hide_env_values = true)]
     pub congestion: Option<Choice>,
 
@@ -237,7 +237,7 @@ impl FromStr for Length {
 fn congestion(text: &str) -> Result<Choice, String> {
     match text.parse().map_err(|error: arq::congestion::ChoiceError| error.to_string())? {
         Choice::Fixed { .. } => Err("a fixed window cannot be asked for: it is for the server's own -C".to_owned()),
-        choice @ (Choice::NewReno | Choice::Cubic) => Ok(choice),
+        choice @ (Choice::NewReno | Choice::Cubic | Choice::Bbr) => Ok(choice),
     }
 }
 

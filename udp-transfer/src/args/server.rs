@@ -45,7 +45,7 @@ pub struct ServerArgs {
     #[arg(short, long, value_name = "N[KMG]", value_parser = bitrate, env = "CASTLAB_BITRATE", hide_env_values = true)]
     pub bitrate: Option<u64>,
 
-    /// How windows are found: cubic, newreno, fixed:BYTES
+    /// How windows are found: bbr, cubic, newreno, fixed:BYTES
     #[arg(short = 'C', long, value_name = "NAME", default_value_t, env = "CASTLAB_CONGESTION", hide_env_values = true)]
     pub congestion: Choice,
 

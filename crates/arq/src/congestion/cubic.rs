@@ -49,6 +49,15 @@ impl Cubic {
         }
     }
 
+    /// The same, from a window that was found otherwise: slow start is over.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "windows are far below 2^52 bytes")]
+    pub(crate) fn from(datagram: u64, window: u64) -> Self {
+        let new = Cubic::new(datagram);
+        let window = (window as f64 / new.datagram as f64).max(SMALLEST);
+        Cubic { window, threshold: window, flat: window, ..new }
+    }
+
     fn in_recovery(&self, sent: Time) -> bool {
         self.recovery_start.is_some_and(|start| sent <= start)
     }
@@ -176,7 +185,7 @@ mod tests {
             }
             let (bytes, now) = (step * step % 50_000, at(step * step * 1_000));
             let (sent, rtt) = (at(step * 100), rtt(step % 5_000));
-            cubic.on_acked(&Acked { now, bytes, sent, in_flight: 0, window_limited: true, rtt });
+            cubic.on_acked(&Acked { now, bytes, sent, in_flight: 0, window_limited: true, rtt, sample: None });
             assert!(cubic.window() >= 4_800 && cubic.window.is_finite());
         }
     }

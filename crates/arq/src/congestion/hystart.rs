@@ -88,7 +88,8 @@ mod tests {
         let mut pace = Pace::Full;
         for _ in 0..10 {
             let (now, sent) = (at(200 * (number + 1)), at(200 * number));
-            let acked = Acked { now, bytes: 1_000, sent, in_flight: 0, window_limited: true, rtt: rtt(millis) };
+            let acked =
+                Acked { now, bytes: 1_000, sent, in_flight: 0, window_limited: true, rtt: rtt(millis), sample: None };
             pace = hystart.on_acked(&acked);
         }
         pace

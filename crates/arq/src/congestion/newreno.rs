@@ -110,6 +110,7 @@ mod tests {
             in_flight: 1_000,
             window_limited: false,
             rtt: Rtt::new(),
+            sample: None,
         });
         assert_eq!(reno.window(), 10_000);
     }

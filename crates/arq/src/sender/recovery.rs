@@ -20,6 +20,7 @@ impl Sender {
         let limit = if latest.is_cut() { latest.seen } else { BlockNumber(u64::MAX) };
         let losses = self.flight.lose(now, self.newest, limit, self.rtt.loss_delay());
         self.loss_due = losses.next;
+        self.delivery.on_landed(now, losses.landed * self.config.datagram());
         if losses.count > 0 {
             self.on_losses(now, &losses, arrived_before);
             if self.config.policy.resend == Resend::WholeWindow {
@@ -35,9 +36,11 @@ impl Sender {
         let span = losses.oldest_sent.map(|oldest| losses.newest_sent - oldest).unwrap_or_default();
         let nothing_between = losses.oldest_sent.is_some_and(|oldest| oldest > arrived_before);
         let patience = self.rtt.probe_timeout(self.config.policy.longest_report_delay()) * 3;
+        let bytes = losses.count * self.config.datagram();
+        self.delivery.on_lost(bytes, losses.not_landed * self.config.datagram());
         self.congestion.on_lost(&Lost {
             now,
-            bytes: losses.count * self.config.datagram(),
+            bytes,
             sent: losses.newest_sent,
             persistent: self.rtt.is_known() && nothing_between && span > patience,
             rtt: self.rtt,

@@ -186,6 +186,21 @@ fn a_left_out_packet_number_gives_an_optimist_away() {
 }
 
 #[test]
+fn who_speaks_of_blocks_and_never_of_packets_is_not_sent_the_whole_file() {
+    // No left-out number can give it away, since it names none; and what it cost us would grow with the file.
+    let mut bench = Bench::new(Policy::SELECTIVE_REPEAT, 10_000_000);
+    let (mut handed_out, mut floor) = (0, 0);
+    for _ in 0..1_000_000 {
+        let sent = bench.say(Report { credit: 1_000, ..report(&[(0, floor)], 0) });
+        let Some(last) = sent.last() else { break };
+        handed_out += sent.len() as u64;
+        floor = last + 1;
+    }
+    assert!(handed_out <= 2 * limits::REACH, "{handed_out} blocks");
+    assert!(bench.sender.flight.remembered() <= 2 * limits::REACH);
+}
+
+#[test]
 fn who_takes_back_what_was_reported_gets_it_within_the_window_or_not_at_all() {
     let mut bench = Bench::new(Policy::SELECTIVE_REPEAT, 100_000);
     bench.say(Report { credit: 4, ..report(&[(0, 90_000)], 0) });

@@ -78,7 +78,7 @@ fn handshakes() -> impl Strategy<Value = Handshake> {
 }
 
 fn controls() -> impl Strategy<Value = Option<Choice>> {
-    prop::sample::select(vec![None, Some(Choice::NewReno), Some(Choice::Cubic)])
+    prop::sample::select(vec![None, Some(Choice::NewReno), Some(Choice::Cubic), Some(Choice::Bbr)])
 }
 
 fn bodies() -> impl Strategy<Value = Body> {

@@ -150,6 +150,7 @@ fn congestion(reader: &mut Reader<'_>) -> Result<Option<Choice>, DecodeError> {
         0 => Ok(None),
         1 => Ok(Some(Choice::NewReno)),
         2 => Ok(Some(Choice::Cubic)),
+        3 => Ok(Some(Choice::Bbr)),
         _ => Err(DecodeError::BadField("congestion control")),
     }
 }
@@ -159,6 +160,7 @@ const fn congestion_code(asked: Option<Choice>) -> u8 {
         None | Some(Choice::Fixed { .. }) => 0,
         Some(Choice::NewReno) => 1,
         Some(Choice::Cubic) => 2,
+        Some(Choice::Bbr) => 3,
     }
 }
 
