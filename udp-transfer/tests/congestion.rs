@@ -94,17 +94,20 @@ fn bbr_drops_little_where_the_queue_is_short() {
     }
 }
 
-/// Beside a flow of CUBIC, each has between a quarter and three quarters, whoever came first.
+/// Beside a flow of CUBIC, each has between a quarter and three quarters, whoever came first and whenever the other came.
 #[test]
 fn bbr_and_cubic_share() {
     for path in [
         "rate=50mbit,delay=10ms,queue=125kB",
         "rate=100mbit,delay=25ms,queue=625kB",
         "rate=20mbit,delay=10ms,queue=100kB",
+        "rate=100mbit,delay=10ms,queue=500kB",
+        "rate=100mbit,delay=1ms,queue=128kB",
     ] {
         for (first, second) in [(Choice::Bbr, Choice::Cubic), (Choice::Cubic, Choice::Bbr)] {
             for seed in SEEDS {
-                let usage = run(path, seed, secs(40), vec![Flow::of(first), Flow::of(second).from(secs(3))]);
+                let later = secs(3) + Duration::from_millis(seed * 171);
+                let usage = run(path, seed, secs(40), vec![Flow::of(first), Flow::of(second).from(later)]);
                 let shares = [0, 1].map(|flow| used(path, &usage, flow, secs(10), secs(40)));
                 println!("{path}, seed {seed}: {first} {} ‰, {second} {} ‰", shares[0], shares[1]);
                 assert!(shares.iter().all(|share| (250..=750).contains(share)), "{path}, seed {seed}: {shares:?}");

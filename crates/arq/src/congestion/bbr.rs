@@ -1,5 +1,7 @@
 //! BBR: sending as fast as the path delivers, with as much on the way as it holds, and hardly a queue.
 
+mod crowd;
+mod emptying;
 mod model;
 
 #[cfg(test)]
@@ -9,8 +11,10 @@ use std::time::Duration;
 
 use events::Time;
 
-use super::{Acked, Congestion, Cubic, Lost, Sample};
+use super::{Acked, Congestion, Lost, Sample};
 use crate::Rtt;
+use crowd::Crowd;
+use emptying::Emptying;
 use model::{Losses, Model};
 
 /// Builds a model of the path instead of answering each loss: how fast it delivers, and how long its shortest round trip
@@ -24,8 +28,8 @@ use model::{Losses, Model};
 ///   changes nothing: the draft's `bw_lo` and `inflight_lo` follow every round with any loss in it.
 /// - **Less on the way.** The draft allows two round trips' worth on the way, for receivers whose acknowledgements come in
 ///   heaps. Ours reports at least each [two milliseconds'](Bbr::HEAP) worth, so a quarter above one round trip is enough, and
-///   bounds the queue that a rate measured too high can build. Only in a [crowd](Bbr::crowded), where others keep a queue
-///   whatever we do, is it the draft's two: with less there, we would starve.
+///   bounds the queue that a rate measured too high can build. Only in a [crowd](Crowd), where others keep a queue
+///   whatever we do, is it more: with less there, we would starve.
 /// - **A queue ends startup at once.** The draft waits for three round trips without growth. When the first of them had
 ///   a queue as well, the path is full.
 #[derive(Clone, Copy, Debug)]
@@ -49,8 +53,10 @@ pub struct Bbr {
     less: u64,
     /// When the probing cycle began, in time and round trips, and how long it takes.
     cycle: Cycle,
-    /// What it does in a crowd.
-    crowd: Cubic,
+    /// What it does in a crowd, and did in it before it last left half the path empty.
+    crowd: Option<Crowd>,
+    /// When the path was last emptied.
+    emptied_at: Time,
 }
 
 /// What it does at the moment (section 5.1).
@@ -62,7 +68,7 @@ enum Phase {
     Drain,
     /// Lets the queue of probing run empty, and leaves room for others.
     Down,
-    /// Sends as fast as the path delivers; looks at the round trip numbered so for a crowd.
+    /// Sends as fast as the path delivers; looks for a crowd from the round trip numbered so on.
     Cruise(u64),
     /// Fills the path, for one round trip until the one numbered so.
     Refill(u64),
@@ -70,7 +76,7 @@ enum Phase {
     Up(Probe),
     /// Others keep a queue whatever we do, so it does as they do.
     Crowd,
-    /// Leaves the path half empty, to see how long it is.
+    /// Leaves the path half empty, to see how long it is, and whose the queue is.
     Empty(Emptying),
 }
 
@@ -79,15 +85,6 @@ enum Phase {
 struct Probe {
     since: Time,
     round: u64,
-}
-
-/// Emptying the path: the shortest round trip meanwhile, and until when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Emptying {
-    shortest: Duration,
-    until: Option<(Time, u64)>,
-    /// How long it was before.
-    before: Duration,
 }
 
 /// Whether the rate still grows (section 5.3.1.2).
@@ -143,10 +140,6 @@ impl Bbr {
     /// Nor does it take more round trips than Reno would take to grow by a window (section 5.3.3.5.2), up to this many.
     const CYCLE_ROUNDS: u64 = 63;
 
-    /// How long the path is kept half empty (`ProbeRTTDuration`), and what is half empty (`ProbeRTTCwndGain`).
-    const EMPTY_FOR: Duration = Duration::from_millis(200);
-    const EMPTY: u64 = 50;
-
     /// For datagrams of `datagram` bytes.
     #[must_use]
     pub fn new(datagram: u64) -> Self {
@@ -164,7 +157,8 @@ impl Bbr {
             slower: u64::MAX,
             less: u64::MAX,
             cycle: Cycle { since: Time::ZERO, round: 0, takes: Self::CYCLE, is_counted: true },
-            crowd: Cubic::new(datagram),
+            crowd: None,
+            emptied_at: Time::ZERO,
         }
     }
 
@@ -183,7 +177,7 @@ impl Bbr {
     }
 
     /// A round trip ended: does the rate still grow, and what did it cost?
-    fn on_round(&mut self) {
+    fn on_round(&mut self, now: Time) {
         // What was sent while probing is paid for by the end of probing: two round trips later that is over. And the
         // initial window is a burst that nobody could pace.
         let paid_until = if self.is_full { self.cycle.round + 2 } else { Self::EARLY };
@@ -193,10 +187,11 @@ impl Bbr {
         let losses = self.model.judge();
         if !self.is_full {
             self.grow(losses);
-        } else if losses == Losses::Congestion && !matches!(self.phase, Phase::Refill(_) | Phase::Up(_)) {
+        } else if losses == Losses::Congestion && !matches!(self.phase, Phase::Refill(_) | Phase::Up(_) | Phase::Crowd)
+        {
             self.yield_some();
         }
-        if let Phase::Down = self.phase
+        if matches!(self.phase, Phase::Down | Phase::Cruise(_))
             && !self.cycle.is_counted
             && self.model.rounds() > self.cycle.round + 1
             && !self.model.last().is_limited
@@ -205,12 +200,7 @@ impl Bbr {
             self.cycle.is_counted = true;
             self.model.forget_oldest();
         }
-        if let Phase::Cruise(look_at) = self.phase
-            && self.model.rounds() == look_at
-            && self.model.is_crowded()
-        {
-            self.join_crowd();
-        }
+        self.look_whose_the_queue_is(now);
         if let Phase::Up(probe) = &mut self.phase {
             let fastest = self.model.last().fastest;
             if fastest >= share(self.growth.best, Self::GROWING) {
@@ -249,13 +239,6 @@ impl Bbr {
         self.less = last.delivered.max(share(self.less.min(self.target()), Self::BETA));
     }
 
-    /// From now on as CUBIC does, from where we are.
-    fn join_crowd(&mut self) {
-        self.crowd = Cubic::from(self.datagram, self.window());
-        (self.most, self.slower, self.less) = (u64::MAX, u64::MAX, u64::MAX);
-        self.phase = Phase::Crowd;
-    }
-
     /// Whether it is time for another phase.
     fn move_on(&mut self, acked: &Acked, sample: &Sample) {
         let in_flight = acked.in_flight.saturating_sub(acked.bytes);
@@ -284,6 +267,9 @@ impl Bbr {
                 // What was measured two cycles ago is forgotten here too.
                 self.model.forget_oldest();
                 self.begin_cycle(now);
+                if let Some(crowd) = &mut self.crowd {
+                    crowd.push(self.model.rounds(), self.model.last().fastest);
+                }
             }
             Phase::Startup
             | Phase::Drain
@@ -332,39 +318,6 @@ impl Bbr {
         now - self.cycle.since >= self.cycle.takes || self.model.rounds() - self.cycle.round >= rounds
     }
 
-    /// Section 5.3.4: the shortest round trip has not been seen for five seconds, so the path is half emptied for a moment.
-    fn look_how_long_it_is(&mut self, acked: &Acked, sample: &Sample) {
-        let Phase::Empty(emptying) = &mut self.phase else {
-            if self.model.is_stale() {
-                self.phase = Phase::Empty(Emptying {
-                    shortest: sample.round_trip,
-                    until: None,
-                    before: self.model.last().least,
-                });
-            }
-            return;
-        };
-        emptying.shortest = emptying.shortest.min(sample.round_trip);
-        let Emptying { shortest, until, before } = *emptying;
-        let empty = share(self.pipe(), Self::EMPTY).max(self.smallest());
-        match until {
-            None if acked.in_flight.saturating_sub(acked.bytes) <= empty => {
-                let until = Some((acked.now + Self::EMPTY_FOR, self.model.rounds() + 1));
-                self.phase = Phase::Empty(Emptying { shortest, until, before });
-            }
-            Some((time, round)) if acked.now >= time && self.model.rounds() > round => {
-                self.model.take_for_least(acked.now, shortest, before);
-                (self.slower, self.less) = (u64::MAX, u64::MAX);
-                if self.is_full {
-                    self.go_down(acked.now);
-                } else {
-                    self.phase = Phase::Startup;
-                }
-            }
-            None | Some(_) => {}
-        }
-    }
-
     /// How much is on the way when all goes well: what the path holds, and a heap of the receiver's.
     fn target(&self) -> u64 {
         let gain = match self.phase {
@@ -372,8 +325,8 @@ impl Bbr {
             Phase::Drain | Phase::Down | Phase::Cruise(_) | Phase::Refill(_) => 125,
             Phase::Up(_) => 140,
             // Whatever happens in the crowd, not less than leaves something to measure.
-            Phase::Crowd => return self.pipe(),
-            Phase::Empty(_) => return share(self.pipe(), Self::EMPTY).max(self.smallest()),
+            Phase::Crowd => return self.pipe() / 2,
+            Phase::Empty(emptying) => return self.emptied(emptying.window),
         };
         share(self.pipe(), gain).saturating_add(self.heap())
     }
@@ -413,12 +366,12 @@ impl Congestion for Bbr {
         self.model.count_arrived(acked.bytes);
         let Some(sample) = &acked.sample else { return };
         if self.model.on_acked(acked, sample) {
-            self.on_round();
+            self.on_round(acked.now);
         }
         self.move_on(acked, sample);
         self.look_how_long_it_is(acked, sample);
-        if self.phase == Phase::Crowd {
-            self.crowd.on_acked(acked);
+        if let (Phase::Crowd, Some(crowd)) = (self.phase, &mut self.crowd) {
+            crowd.on_acked(acked);
         }
         if !self.is_full {
             self.speed_up(acked);
@@ -427,8 +380,8 @@ impl Congestion for Bbr {
 
     fn on_lost(&mut self, lost: &Lost) {
         self.model.count_lost(lost.bytes);
-        if self.phase == Phase::Crowd {
-            self.crowd.on_lost(lost);
+        if let (Phase::Crowd, Some(crowd)) = (self.phase, &mut self.crowd) {
+            crowd.on_lost(lost);
         }
         if lost.persistent {
             // Nothing at all came through: whatever was known of the path is worth nothing (RFC 9002 section 7.6.2).
@@ -439,7 +392,7 @@ impl Congestion for Bbr {
     fn window(&self) -> u64 {
         let window = match self.phase {
             Phase::Startup => self.window,
-            Phase::Crowd => self.target().max(self.crowd.window()),
+            Phase::Crowd => self.crowd.as_ref().map_or(0, Crowd::window).max(self.target()),
             Phase::Up(_) | Phase::Refill(_) => self.target().min(self.most),
             Phase::Drain | Phase::Down | Phase::Cruise(_) | Phase::Empty(_) => {
                 self.target().min(share(self.most, Self::HEADROOM)).min(self.less)

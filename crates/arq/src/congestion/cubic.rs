@@ -58,6 +58,12 @@ impl Cubic {
         Cubic { window, threshold: window, flat: window, ..new }
     }
 
+    /// The same, with another window.
+    #[must_use]
+    pub(crate) fn moved_to(self, datagram: u64, window: u64) -> Self {
+        Cubic { recovery_start: self.recovery_start, ..Cubic::from(datagram, window) }
+    }
+
     fn in_recovery(&self, sent: Time) -> bool {
         self.recovery_start.is_some_and(|start| sent <= start)
     }

@@ -21,6 +21,8 @@ pub(super) struct Model {
     recent: Duration,
     recent_at: Time,
     is_stale: bool,
+    /// More is lost than a path without a queue should lose.
+    is_losing: bool,
     /// The shortest of this half minute's half, and of the one before: what tells a crowd, whose queue never empties, from
     /// a path that became longer.
     long_least: [Duration; 2],
@@ -110,6 +112,7 @@ impl Model {
             recent: Duration::MAX,
             recent_at: Time::ZERO,
             is_stale: false,
+            is_losing: false,
             long_least: [Duration::MAX; 2],
             long_since: Time::ZERO,
             lately: [Duration::ZERO; 2],
@@ -154,7 +157,7 @@ impl Model {
         self.is_stale = self.least != Duration::MAX && now - self.recent_at > Self::SEEN_AGAIN;
         if self.is_stale || round_trip < self.recent {
             (self.recent, self.recent_at) = (round_trip, now);
-        } else if round_trip <= self.recent.saturating_add(self.recent / 16) {
+        } else if !self.is_losing && round_trip <= self.recent.saturating_add(self.recent / 16) {
             self.recent_at = now;
         }
         if self.recent <= self.least || now - self.least_at > Self::FORGOTTEN {
@@ -162,14 +165,27 @@ impl Model {
         }
     }
 
-    /// The path was emptied on purpose, and this was the shortest round trip then, and the one before. Where emptying made
-    /// no difference, there is no queue, but a longer path.
-    pub(super) fn take_for_least(&mut self, now: Time, shortest: Duration, before: Duration) {
-        if shortest.saturating_add(shortest / 8) > before {
+    /// The path was emptied on purpose, and this was the shortest round trip then. Where nobody else is there, that is how
+    /// long it is now.
+    pub(super) fn take_for_least(&mut self, now: Time, shortest: Duration, is_alone: bool) {
+        if is_alone {
             (self.long_least, self.long_since) = ([shortest; 2], now);
         }
         (self.recent, self.recent_at) = (shortest, now);
         (self.least, self.least_at) = (shortest, now);
+    }
+
+    /// The path is no faster than that, whatever was measured.
+    pub(super) fn believe(&mut self, rate: u64) {
+        if rate > 0 {
+            self.fastest = [rate, 0];
+        }
+    }
+
+    /// Whether the path was once shorter than that.
+    pub(super) fn is_longer(&self, shortest: Duration) -> bool {
+        let ever = self.long_least[0].min(self.long_least[1]);
+        shortest.saturating_sub(ever) > ever / 8 + Self::LEAST_QUEUE
     }
 
     /// Counts what arrived.
@@ -191,6 +207,7 @@ impl Model {
         }
         self.toll = Toll::default();
         let most = if self.is_queued() { Self::LOSS_WITH_QUEUE } else { Self::LOSS_WITHOUT };
+        self.is_losing = lost > share(all, Self::LOSS_WITH_QUEUE);
         if lost > share(all, most) && lost > Self::BY_CHANCE * self.datagram {
             Losses::Congestion
         } else {
@@ -227,7 +244,7 @@ impl Model {
     pub(super) fn is_crowded(&self) -> bool {
         let ever = self.long_least[0].min(self.long_least[1]);
         let waited = self.last.least.saturating_sub(ever);
-        self.last.least != Duration::MAX && waited > (ever / 2).max(Self::LEAST_QUEUE * 2)
+        self.last.least != Duration::MAX && waited > ever / 4 + Self::LEAST_QUEUE * 3
     }
 
     /// How long at least each packet of the last round trip waited.
