@@ -3,6 +3,9 @@
 use std::path::Path as FilePath;
 use std::time::Duration;
 
+use anycast::answer::{Answer, Form};
+use anycast::hello;
+use anycast::http::{self, Status};
 use arq::catalogue::{Entry, FileName};
 use arq::handshake::Door;
 use arq::wire::{Cookie, Datagram, Envelope, Handshake, Reply, Request};
@@ -37,6 +40,8 @@ fn main() -> std::io::Result<()> {
         {"rule": {"family": "inet", "table": "f", "chain": "c", "handle": 4, "expr": [{"match": {"op": "==", "left":
         {"payload": {"protocol": "udp", "field": "dport"}}, "right": {"set": [5007, {"range": [6000, 6010]}]}}}, {"jump": {"target": "c"}}]}}]}"#;
     write("ruleset", &[rules.as_bytes().to_vec()])?;
+    write("http", &spoken_to_a_web_server())?;
+    write("hello", &said_in_hello())?;
     write("record", &[record.to_line().into_bytes()])?;
     let group: Vec<Vec<u8>> = group().iter().map(|datagram| without(datagram.encode(), 4)).collect();
     write("group_datagram", &group)?;
@@ -60,6 +65,30 @@ fn numbered() -> Vec<Vec<u8>> {
     let totals = Some(Totals { packets: 9, ..Totals::default() });
     let report = rtcp::Report { ssrc: 7, totals, cname: Some("a".into()), bye: false, name: None }.encode();
     vec![[ours.clone(), theirs.clone()].concat(), [theirs, ours.clone(), ours].concat(), report]
+}
+
+/// What browsers, load balancers and strangers ask, and what is answered.
+fn spoken_to_a_web_server() -> Vec<Vec<u8>> {
+    let browser = "GET /?x=1#y HTTP/1.1\r\nHost: a\r\nAccept: text/html,application/json\r\nConnection: close\r\n\r\n";
+    let post = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n";
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    let asked = http::request("/health", "[::1]:80", true);
+    let answered = http::response(Status(503), "draining\n", false, false, false);
+    vec![browser.into(), post.into(), "HEAD / HTTP/1.0\r\n\r\n".into(), asked, answered, chunked.into()]
+}
+
+/// Messages and greetings, each behind the length of its pieces.
+fn said_in_hello() -> Vec<Vec<u8>> {
+    let answer = Answer {
+        address: Some(([127, 0, 0, 1], 5_000).into()),
+        process: Some(7),
+        count: Some(3),
+        ..Answer::named("a")
+    };
+    let greetings = [Form::Plain, Form::Full, Form::Json].map(|form| answer.line(form));
+    let messages =
+        [hello::hello("Rust"), hello::goodbye("Ada", None), hello::goodbye("Ada", Some("Rust")), "Busy: a\n".into()];
+    greetings.iter().chain(&messages).map(|text| [b"\x05", text.as_bytes()].concat()).collect()
 }
 
 fn write(target: &str, seeds: &[Vec<u8>]) -> std::io::Result<()> {
@@ -160,7 +189,11 @@ fn datagrams() -> Vec<Datagram<'static>> {
         Datagram::Handshake(Door::accept(client, SessionId(9), 1_200)),
         Datagram::Handshake(Door::refuse(client, arq::wire::Refusal::Busy, Duration::from_secs(5))),
         Datagram::Handshake(Handshake::Gone { session: SessionId(9) }),
-        Datagram::Transfer(numbered, Body::Open(Open { file, hash, policy, rate: 0, congestion: None, report: Report::default() }), &[]),
+        Datagram::Transfer(
+            numbered,
+            Body::Open(Open { file, hash, policy, rate: 0, congestion: None, report: Report::default() }),
+            &[],
+        ),
         Datagram::Transfer(numbered, Body::Report(report), &[]),
         Datagram::Transfer(numbered, Body::Block(BlockNumber(2), 100), &[5; 100]),
         Datagram::Transfer(numbered, Body::Done { again: 3, heard: true }, &[]),
