@@ -26,7 +26,7 @@ pub(super) async fn play(stage: &mut Stage, seed: u64) -> Result<(), Failure> {
     let addresses: Vec<SocketAddr> = replicas.iter().map(|replica| replica.address).collect();
 
     stage.say(&format!(
-        "Five servers wait on loopback. A client asks {QUESTIONS} times, each time one of them at random."
+        "Five servers wait on loopback. A client asks {QUESTIONS} times, each time one of them at random (--seed {seed})."
     ));
     let asked = ask(stage.session(), &addresses, QUESTIONS, seed).await?;
     stage.say(&report::distribution(&asked));
