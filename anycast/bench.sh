@@ -65,5 +65,6 @@ awk '
         row("client, asking nginx, against ab", "anycast-client nginx", "ab nginx")
         row("client, asking nginx, against wrk", "anycast-client nginx", "wrk nginx")
         row("both over HTTP, against ab and nginx", "anycast-client anycast-server", "ab nginx")
-        row("both greeting, against ab and nginx", "anycast-client anycast-server(greeting)", "ab nginx")
+        row("both over HTTP, against wrk and nginx", "anycast-client anycast-server", "wrk nginx")
+        row("both greeting, against wrk and nginx", "anycast-client anycast-server(greeting)", "wrk nginx")
     }' "$scratch/rounds"

@@ -81,6 +81,12 @@ impl Chooser {
         self.order().into_iter().filter_map(|index| self.candidates.get(index).copied()).collect()
     }
 
+    /// How many orders it has given.
+    #[must_use]
+    pub fn asked(&self) -> u64 {
+        self.asked
+    }
+
     /// Whom it chooses among.
     #[must_use]
     pub fn candidates(&self) -> &[SocketAddr] {

@@ -4,6 +4,7 @@ mod asking;
 mod config;
 mod connecting;
 pub mod holding;
+mod patience;
 mod resolving;
 mod talking;
 

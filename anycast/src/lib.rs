@@ -6,7 +6,8 @@
 //! [`greeting`], [`hello`], [`http`] and [`answer`] what travels (pure but for the reading) · [`tally`] who answered how
 //! often, [`evenness`] whether that is chance · [`watch`] what changed · [`flows`] what became of kept connections.
 //!
-//! TCP already is a state machine, so there is none here: honest tokio around pure choosers.
+//! TCP already is a state machine, so there is none here: honest tokio around pure choosers, over a [`stream`] that the
+//! reactor hears of only when somebody has to wait.
 
 pub mod answer;
 pub mod args;
@@ -23,5 +24,6 @@ pub mod race;
 pub mod rendezvous;
 pub mod report;
 pub mod server;
+pub mod stream;
 pub mod tally;
 pub mod watch;

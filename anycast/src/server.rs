@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 pub use config::{Config, Protocol};
 pub use replica::Served;
 
-use door::Door;
+use door::{Door, Listener};
 use replica::Replica;
 
 /// Connections served at once on the listener for HTTP beside the main one: health checks, mostly.
@@ -28,7 +28,7 @@ const KEPT_BACK: usize = door::TURNED_AWAY_AT_ONCE + 64;
 /// lets the open connections end.
 ///
 /// # Errors
-/// When the listener does not tell its address.
+/// When the listener cannot be used.
 pub async fn run(listener: TcpListener, config: Config, session: &Session) -> Result<Served, Failure> {
     run_beside(listener, None, config, session).await
 }
@@ -37,16 +37,16 @@ pub async fn run(listener: TcpListener, config: Config, session: &Session) -> Re
 /// balancers. Its answers are not counted among the greetings.
 ///
 /// # Errors
-/// When a listener does not tell its address.
+/// When a listener cannot be used.
 pub async fn run_beside(
     listener: TcpListener,
     http: Option<TcpListener>,
     mut config: Config,
     session: &Session,
 ) -> Result<Served, Failure> {
-    let local = listener.local_addr().map_err(|error| Failure::io("read", "the listener's address", &error))?;
-    session.tell_started(Some(local.to_string()), None);
-    session.output.line(format!("[server] listening on {local}"));
+    let (listener, http) = (Listener::adopt(listener)?, http.map(Listener::adopt).transpose()?);
+    session.tell_started(Some(listener.address.to_string()), None);
+    session.output.line(format!("[server] listening on {}", listener.address));
     let room = socket::raise_descriptors().saturating_sub(KEPT_BACK).max(1);
     if room < config.max_connections {
         tracing::warn!("at most {room} connections at once: the system gives this process no more descriptors");
@@ -60,8 +60,7 @@ pub async fn run_beside(
     main.limit = config.connections;
     let beside = match http {
         Some(http) => {
-            let local = http.local_addr().map_err(|error| Failure::io("read", "the listener's address", &error))?;
-            session.output.line(format!("[server] HTTP on {local}"));
+            session.output.line(format!("[server] HTTP on {}", http.address));
             let mut door = Door::new(replica.clone(), Protocol::Http, BESIDE_AT_ONCE, tasks.clone());
             door.is_beside = true;
             Some(tokio::spawn(door.keep(http)))

@@ -8,14 +8,14 @@ use std::time::Duration;
 use events::{Event, Time};
 use labkit::Session;
 use labkit::units::show_duration;
-use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
-use tokio::time::MissedTickBehavior;
-use tokio_util::task::TaskTracker;
+use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior};
 
+use super::patience::Patience;
 use super::talking::Said;
 use super::{Config, Ended, Protocol, connecting, resolving, talking};
 use crate::chooser::{Chooser, Pick};
+use crate::stream::Stream;
 use crate::tally::Tally;
 use crate::watch::{Change, News, Watcher};
 
@@ -25,6 +25,8 @@ const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
 /// What every connection of a run shares.
 pub(super) struct Asking {
     chooser: Mutex<Chooser>,
+    /// When the next connection may begin, where that is not at once.
+    ticks: Option<tokio::sync::Mutex<Interval>>,
     tally: Mutex<Tally>,
     watcher: Mutex<Watcher>,
     complained: Mutex<HashSet<SocketAddr>>,
@@ -41,6 +43,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Asking {
     pub(super) fn new(config: Config, candidates: &[SocketAddr], session: Session, started: Time) -> Arc<Self> {
         Arc::new(Asking {
+            ticks: ticks(config.interval).map(tokio::sync::Mutex::new),
             chooser: Mutex::new(Chooser::new(config.pick, candidates, config.seed, &config.key)),
             tally: Mutex::default(),
             watcher: Mutex::new(if config.source_port.is_some() { Watcher::of_one_flow() } else { Watcher::default() }),
@@ -58,30 +61,15 @@ impl Asking {
 
     /// Makes every connection: starts them at the interval, never more at once than allowed.
     pub(super) async fn ask_all(self: Arc<Self>) -> Ended {
-        let tasks = TaskTracker::new();
-        let stop = self.session.shutdown.child();
+        let mut slots = JoinSet::new();
+        let all = self.config.count.unwrap_or(u64::MAX);
+        for _ in 0..all.min(self.config.concurrency as u64) {
+            slots.spawn(self.clone().keep_asking());
+        }
         let work = async {
-            let slots = Arc::new(Semaphore::new(self.config.concurrency));
-            let mut ticks =
-                (self.config.interval > Duration::ZERO).then(|| tokio::time::interval(self.config.interval));
-            if let Some(ticks) = &mut ticks {
-                ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            while let Some(ended) = slots.join_next().await {
+                ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
             }
-            for flow in 0..self.config.count.unwrap_or(u64::MAX) {
-                if let Some(ticks) = &mut ticks {
-                    ticks.tick().await;
-                }
-                let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
-                let order = lock(&self.chooser).addresses();
-                let (asking, stop) = (self.clone(), stop.clone());
-                tasks.spawn(async move {
-                    // One that is cut short is neither answered nor failed: it was not allowed to end.
-                    let _ = stop.or(asking.ask_one(flow, order)).await;
-                    drop(slot);
-                });
-            }
-            tasks.close();
-            tasks.wait().await;
         };
         let ended = tokio::select! {
             () = work => Ended::Done,
@@ -90,10 +78,37 @@ impl Asking {
             () = sleep_or_never(self.config.deadline) => if self.config.watch { Ended::Done } else { Ended::Deadline },
             () = self.look_up_again() => Ended::Done,
         };
-        stop.request();
-        tasks.close();
-        tasks.wait().await;
+        // One that is cut short is neither answered nor failed: it was not allowed to end.
+        slots.shutdown().await;
         ended
+    }
+
+    /// One slot: connection after connection, until all are begun.
+    async fn keep_asking(self: Arc<Self>) {
+        let mut patience = Patience::new();
+        while let Some((flow, order)) = self.next().await {
+            self.ask_one(flow, order, &mut patience).await;
+        }
+    }
+
+    /// Whose turn it is: the number of the next connection, and the order for it; `None` when all are begun.
+    async fn next(&self) -> Option<(u64, Vec<SocketAddr>)> {
+        let all_are_begun = |begun: u64| self.config.count.is_some_and(|count| begun >= count);
+        // Held until the connection has its number: who comes next must not wait for a start that is not there any more.
+        let _turn = match &self.ticks {
+            None => None,
+            Some(ticks) => {
+                let mut ticks = ticks.lock().await;
+                if all_are_begun(lock(&self.chooser).asked()) {
+                    return None;
+                }
+                ticks.tick().await;
+                Some(ticks)
+            }
+        };
+        let mut chooser = lock(&self.chooser);
+        let flow = chooser.asked();
+        (!all_are_begun(flow)).then(|| (flow, chooser.addresses()))
     }
 
     /// While watching, follows what the names stand for; never ends.
@@ -117,16 +132,16 @@ impl Asking {
     }
 
     /// One connection: tries the candidates in this order until one answers.
-    async fn ask_one(&self, flow: u64, mut order: Vec<SocketAddr>) {
+    async fn ask_one(&self, flow: u64, mut order: Vec<SocketAddr>, patience: &mut Patience) {
         order.truncate(self.config.tries);
         if self.config.pick == Pick::Race {
             while !order.is_empty() {
-                let Some(loser) = self.race_one(flow, &order).await else { return };
+                let Some(loser) = self.race_one(flow, &order, patience).await else { return };
                 order.retain(|candidate| loser.is_some_and(|loser| *candidate != loser));
             }
         } else {
             for address in order {
-                let Err(problem) = self.try_one(flow, address).await else { return };
+                let Err(problem) = self.try_one(flow, address, patience).await else { return };
                 self.complain(flow, address, &problem);
             }
         }
@@ -134,39 +149,39 @@ impl Asking {
     }
 
     /// One race: `None` when it gave an answer, else who won it and did not answer, if anybody won.
-    async fn race_one(&self, flow: u64, order: &[SocketAddr]) -> Option<Option<SocketAddr>> {
+    async fn race_one(&self, flow: u64, order: &[SocketAddr], patience: &mut Patience) -> Option<Option<SocketAddr>> {
         let started = self.session.clock.now();
         let mut failed = Vec::new();
         let race = connecting::race(order, self.session.clock, |address, problem| {
             failed.push(address);
             self.complain(flow, address, problem);
         });
-        let ended = tokio::time::timeout(self.config.timeout, race).await;
-        let Ok(Some((winner, mut stream))) = ended else {
+        let ended = patience.within(self.config.timeout, race).await;
+        let Some(Some((winner, mut stream))) = ended else {
             let silent = order.iter().filter(|address| !failed.contains(address));
             silent.for_each(|address| self.complain(flow, *address, &self.too_late()));
             return Some(None);
         };
         self.tell_connected(flow, winner, started);
-        match tokio::time::timeout(self.config.timeout, talking::ask(&mut stream, winner, &self.config)).await {
-            Ok(Ok(said)) => {
+        match patience.within(self.config.timeout, talking::ask(&mut stream, winner, &self.config)).await {
+            Some(Ok(said)) => {
                 self.tell_answer(flow, winner, &said, self.session.clock.now() - started);
-                talking::close(&mut stream).await;
+                talking::close(&mut stream, self.config.protocol, patience).await;
                 return None;
             }
-            Ok(Err(problem)) => self.complain(flow, winner, &problem),
-            Err(_) => self.complain(flow, winner, &self.too_late()),
+            Some(Err(problem)) => self.complain(flow, winner, &problem),
+            None => self.complain(flow, winner, &self.too_late()),
         }
         Some(Some(winner))
     }
 
     /// One try with one candidate, from connect to greeting.
-    async fn try_one(&self, flow: u64, address: SocketAddr) -> Result<(), String> {
+    async fn try_one(&self, flow: u64, address: SocketAddr, patience: &mut Patience) -> Result<(), String> {
         let started = self.session.clock.now();
-        let attempt = tokio::time::timeout(self.config.timeout, self.connect_and_ask(flow, address)).await;
-        let (mut stream, said) = attempt.map_err(|_| self.too_late())??;
+        let attempt = patience.within(self.config.timeout, self.connect_and_ask(flow, address)).await;
+        let (mut stream, said) = attempt.unwrap_or_else(|| Err(self.too_late()))?;
         self.tell_answer(flow, address, &said, self.session.clock.now() - started);
-        talking::close(&mut stream).await;
+        talking::close(&mut stream, self.config.protocol, patience).await;
         Ok(())
     }
 
@@ -174,7 +189,7 @@ impl Asking {
         format!("no greeting within {}", show_duration(self.config.timeout))
     }
 
-    async fn connect_and_ask(&self, flow: u64, address: SocketAddr) -> Result<(TcpStream, Said), String> {
+    async fn connect_and_ask(&self, flow: u64, address: SocketAddr) -> Result<(Stream, Said), String> {
         let started = self.session.clock.now();
         let mut stream = connecting::connect(address, self.config.source_port).await?;
         self.tell_connected(flow, address, started);
@@ -293,6 +308,12 @@ pub(crate) fn shown(change: &Change, started: Time) -> String {
         at(change.first.at),
         show_duration(change.gap())
     )
+}
+
+fn ticks(interval: Duration) -> Option<Interval> {
+    let mut ticks = (interval > Duration::ZERO).then(|| tokio::time::interval(interval))?;
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Some(ticks)
 }
 
 async fn sleep_or_never(duration: Option<Duration>) {

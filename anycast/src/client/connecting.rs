@@ -1,27 +1,18 @@
 //! From an address to a connection: alone, from a given port, or in a race.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use labkit::Clock;
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::race::{ATTEMPT_DELAY, Race};
+use crate::stream::Stream;
 
 /// Connects; from `source_port` where one is given.
-pub(super) async fn connect(address: SocketAddr, source_port: Option<u16>) -> Result<TcpStream, String> {
-    let attempt = async {
-        let Some(port) = source_port else { return TcpStream::connect(address).await };
-        let (socket, source) = match address {
-            SocketAddr::V4(_) => (TcpSocket::new_v4()?, SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))),
-            SocketAddr::V6(_) => (TcpSocket::new_v6()?, SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))),
-        };
-        // The port may still be known from the last connection that came from it.
-        socket.set_reuseaddr(true)?;
-        socket.bind(source)?;
-        socket.connect(address).await
-    };
-    attempt.await.map_err(|error| format!("cannot connect: {error}"))
+pub(super) async fn connect(address: SocketAddr, source_port: Option<u16>) -> Result<Stream, String> {
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let source = source_port.map(|port| SocketAddr::new(any, port));
+    Stream::connect(address, source).await.map_err(|error| format!("cannot connect: {error}"))
 }
 
 /// Connects to all of them, each a little after the last, until one is there; `failed` hears of those that were not.
@@ -30,10 +21,10 @@ pub(super) async fn race(
     candidates: &[SocketAddr],
     clock: Clock,
     mut failed: impl FnMut(SocketAddr, &str),
-) -> Option<(SocketAddr, TcpStream)> {
+) -> Option<(SocketAddr, Stream)> {
     let mut race = Race::new((0..candidates.len()).collect(), ATTEMPT_DELAY, clock.now());
     // Dropping it ends every attempt that is still under way.
-    let mut attempts: JoinSet<(usize, Result<TcpStream, String>)> = JoinSet::new();
+    let mut attempts: JoinSet<(usize, Result<Stream, String>)> = JoinSet::new();
     while !race.is_lost() {
         while let Some(index) = race.poll_start(clock.now()) {
             let Some(&address) = candidates.get(index) else { continue };

@@ -11,12 +11,12 @@ use std::time::Duration;
 use events::{Event, Outcome, Time};
 use labkit::units::show_duration;
 use labkit::{Exit, Failure, Session};
-use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
 
 use super::{Config, Ended, connecting, resolving, talking};
 use crate::chooser::Chooser;
 use crate::flows::{Break, Flows, How};
+use crate::stream::Stream;
 
 /// How often the same flow is tried again after a break before it is given up, and how long between the tries: a route
 /// may need a moment to settle.
@@ -97,7 +97,7 @@ struct Holding {
 
 /// A connection and who has it.
 struct Kept {
-    stream: TcpStream,
+    stream: Stream,
     port: u16,
     replica: String,
     since: Time,
@@ -172,7 +172,7 @@ impl Holding {
         None
     }
 
-    async fn ask(&self, stream: &mut TcpStream, address: SocketAddr) -> Result<(), How> {
+    async fn ask(&self, stream: &mut Stream, address: SocketAddr) -> Result<(), How> {
         match tokio::time::timeout(self.config.timeout, talking::get(stream, &mut Vec::new(), address, "/", true)).await
         {
             Ok(Ok((_, true))) => Ok(()),

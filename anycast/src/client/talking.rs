@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
+use super::patience::Patience;
 use super::{Config, Protocol};
 use crate::answer::Answer;
 use crate::greeting::{self, Greeting};
 use crate::hello;
 use crate::http::{self, ResponseHead};
+use crate::stream::Stream;
 
 /// How long a client waits for the replica's end of the stream once the greeting is whole.
 const WAIT_FOR_CLOSE: Duration = Duration::from_millis(250);
@@ -28,7 +28,7 @@ pub(super) struct Said {
 }
 
 /// Asks on a fresh connection. The caller sets the deadline.
-pub(super) async fn ask(stream: &mut TcpStream, address: SocketAddr, config: &Config) -> Result<Said, String> {
+pub(super) async fn ask(stream: &mut Stream, address: SocketAddr, config: &Config) -> Result<Said, String> {
     match config.protocol {
         Protocol::Greeting => be_greeted(stream).await,
         Protocol::Hello => say_hello(stream, config).await,
@@ -39,7 +39,8 @@ pub(super) async fn ask(stream: &mut TcpStream, address: SocketAddr, config: &Co
     }
 }
 
-async fn be_greeted(stream: &mut TcpStream) -> Result<Said, String> {
+async fn be_greeted(stream: &mut Stream) -> Result<Said, String> {
+    wait_for(stream)?;
     let greeting = Greeting::read(stream).await.map_err(|error| format!("no greeting: {error}"))?;
     if greeting.is_refusal() {
         return Err(format!("it has no room: {}", greeting.shown()));
@@ -48,9 +49,10 @@ async fn be_greeted(stream: &mut TcpStream) -> Result<Said, String> {
     Ok(Said { name, shown: greeting.shown(), bytes: greeting.line.len() as u64 })
 }
 
-async fn say_hello(stream: &mut TcpStream, config: &Config) -> Result<Said, String> {
+async fn say_hello(stream: &mut Stream, config: &Config) -> Result<Said, String> {
     let broken = |error: std::io::Error| format!("no goodbye: {error}");
     stream.write_all(hello::hello(&config.language).as_bytes()).await.map_err(broken)?;
+    wait_for(stream)?;
     let mut answer = Vec::new();
     // The end of the stream is the end of the answer. From a server that does not close, what came is the answer.
     match tokio::time::timeout(config.timeout / 2, hello::read_to_end(stream, &mut answer)).await {
@@ -67,7 +69,7 @@ async fn say_hello(stream: &mut TcpStream, config: &Config) -> Result<Said, Stri
 
 /// Asks for `path`; whether the connection may carry another request. `received` keeps what came beyond the answer.
 pub(super) async fn get(
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     received: &mut Vec<u8>,
     host: SocketAddr,
     path: &str,
@@ -75,6 +77,7 @@ pub(super) async fn get(
 ) -> Result<(Said, bool), String> {
     let broken = |error: std::io::Error| format!("no answer: {error}");
     stream.write_all(&http::request(path, &host.to_string(), keeps_open)).await.map_err(broken)?;
+    wait_for(stream)?;
     let mut buffer = [0; 2048];
     let head = loop {
         if let Some(head) = ResponseHead::parse(received)? {
@@ -114,12 +117,21 @@ pub(super) async fn get(
     Ok((Said { name: answer.map(|answer| answer.name), shown, bytes: body.len() as u64 }, open))
 }
 
-/// Closes as a textbook would: waits for the replica's FIN, acknowledges it at once, then sends ours. Without the quick
-/// acknowledgement Linux lets it ride on our own FIN, and a capture shows eight segments instead of nine.
-pub(super) async fn close(stream: &mut TcpStream) {
+/// The other side has to wake up first, so that trying to read at once would be in vain.
+fn wait_for(stream: &mut Stream) -> Result<(), String> {
+    stream.watch().map_err(|error| format!("no room to wait for an answer: {error}"))
+}
+
+/// Closes after the replica has: then it is the replica that remembers the connection for a minute (TIME-WAIT), and our
+/// ports are free again.
+///
+/// A greeting is closed as in a textbook: its FIN is acknowledged at once, before ours is sent. Otherwise Linux lets the
+/// acknowledgement ride on our own FIN, and a capture shows eight segments instead of nine.
+pub(super) async fn close(stream: &mut Stream, protocol: Protocol, patience: &mut Patience) {
     let mut byte = [0];
-    if let Ok(Ok(0)) = tokio::time::timeout(WAIT_FOR_CLOSE, stream.read(&mut byte)).await {
+    let ended = patience.within(WAIT_FOR_CLOSE, stream.read(&mut byte)).await;
+    if let (Some(Ok(0)), false, Ok(socket)) = (ended, protocol == Protocol::Http, stream.socket()) {
         // Where the option does not exist, the close is one segment shorter and as good.
-        let _ = SockRef::from(&*stream).set_tcp_quickack(true);
+        let _ = socket.set_tcp_quickack(true);
     }
 }

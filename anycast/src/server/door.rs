@@ -1,13 +1,17 @@
 //! Who comes in: accepts connections, hands each to a task while there is room, and turns the others away with a word.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use socket2::SockRef;
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
+use labkit::Failure;
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncWriteExt, Interest};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -16,6 +20,7 @@ use super::replica::Replica;
 use super::serving::{Connection, drain};
 use crate::greeting::BUSY;
 use crate::http;
+use crate::stream::Stream;
 
 /// How many are turned away politely at once; beyond that, they are reset.
 pub(super) const TURNED_AWAY_AT_ONCE: usize = 256;
@@ -53,10 +58,10 @@ impl Door {
     }
 
     /// Lets people in until the replica stops or the limit is reached.
-    pub(super) async fn keep(self, listener: TcpListener) {
+    pub(super) async fn keep(self, listener: Listener) {
         let mut flow = 0;
         while self.limit.is_none_or(|limit| flow < limit) {
-            let Some((stream, peer)) = self.replica.stop.or(accept(&listener)).await else { break };
+            let Some((stream, peer)) = self.replica.stop.or(listener.accept()).await else { break };
             let Ok(slot) = self.slots.clone().try_acquire_owned() else {
                 self.turn_away(stream, peer);
                 continue;
@@ -67,17 +72,24 @@ impl Door {
                 flow,
                 protocol: self.protocol,
                 is_beside: self.is_beside,
+                local: listener.local(),
                 replica: self.replica.clone(),
             };
-            self.tasks.spawn(async move {
+            let mut served = Box::pin(async move {
                 connection.serve().await;
                 drop(slot);
             });
+            // Whoever can be served without a wait is served here and now; a task is for those who must be waited for. As in
+            // a task, a panic is the end of one connection.
+            let at_once = poll_fn(|cx| Poll::Ready(catch_unwind(AssertUnwindSafe(|| served.as_mut().poll(cx))))).await;
+            if matches!(at_once, Ok(Poll::Pending)) {
+                self.tasks.spawn(served);
+            }
             flow += 1;
         }
     }
 
-    fn turn_away(&self, mut stream: TcpStream, peer: SocketAddr) {
+    fn turn_away(&self, mut stream: Stream, peer: SocketAddr) {
         let (name, most) = (&self.replica.config.name, self.replica.config.max_connections);
         if self.replica.count_refused() {
             tracing::warn!("{peer} and maybe others are turned away: {most} connections are open (--max-connections)");
@@ -107,24 +119,51 @@ impl Door {
 }
 
 /// Closes with a reset: no wait, nothing kept.
-pub(super) fn reset(stream: TcpStream) {
+pub(super) fn reset(stream: Stream) {
     // Where it does not work, the close is an ordinary one.
-    let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+    let _ = stream.socket().and_then(|socket| socket.set_linger(Some(Duration::ZERO)));
+    drop(stream);
 }
 
-/// The next connection. A peer that gave up, or a system out of descriptors, is no reason to end a server.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    let mut told = false;
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => return (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port())),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                if !told {
-                    tracing::warn!("cannot accept connections for now: {error}");
+/// Where connections come in. Not the runtime's own, which has every connection watched before anybody tried to read it.
+pub(super) struct Listener {
+    listener: AsyncFd<std::net::TcpListener>,
+    /// The address it is bound to.
+    pub(super) address: SocketAddr,
+}
+
+impl Listener {
+    pub(super) fn adopt(listener: TcpListener) -> Result<Self, Failure> {
+        let address = listener.local_addr().map_err(|error| Failure::io("read", "the listener's address", &error))?;
+        #[expect(deprecated, reason = "its successor is an unsafe function; a listener keeps what that asks for")]
+        let watch = |listener| AsyncFd::with_interest(listener, Interest::READABLE);
+        let listener = listener
+            .into_std()
+            .and_then(watch)
+            .map_err(|error| Failure::io("wait for connections to", address, &error))?;
+        Ok(Listener { listener, address })
+    }
+
+    /// The address every connection comes in at, where that is one.
+    fn local(&self) -> Option<SocketAddr> {
+        Some(self.address).filter(|address| !address.ip().is_unspecified())
+    }
+
+    /// The next connection. A peer that gave up, or a system out of descriptors, is no reason to end a server.
+    async fn accept(&self) -> (Stream, SocketAddr) {
+        let mut told = false;
+        loop {
+            let accepted = self.listener.async_io(Interest::READABLE, std::net::TcpListener::accept).await;
+            match accepted.and_then(|(stream, peer)| Ok((Stream::accepted(stream)?, peer))) {
+                Ok((stream, peer)) => return (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port())),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    if !told {
+                        tracing::warn!("cannot accept connections for now: {error}");
+                    }
+                    told = true;
+                    tokio::time::sleep(PAUSE_WHEN_EXHAUSTED).await;
                 }
-                told = true;
-                tokio::time::sleep(PAUSE_WHEN_EXHAUSTED).await;
             }
         }
     }

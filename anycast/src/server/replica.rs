@@ -26,6 +26,8 @@ pub(super) struct Replica {
     pub(super) session: Session,
     /// Requested when it is over: after the draining.
     pub(super) stop: Shutdown,
+    /// Asked once: the system is asked anew each time.
+    process: u32,
     draining: AtomicBool,
     begun: AtomicU64,
     greeted: AtomicU64,
@@ -48,6 +50,7 @@ impl Replica {
             config,
             session,
             stop,
+            process: std::process::id(),
             draining: AtomicBool::default(),
             begun: zero(),
             greeted: zero(),
@@ -75,12 +78,7 @@ impl Replica {
         if self.config.fail_after.is_some_and(|most| begun >= most) {
             return None;
         }
-        Some(Answer {
-            name: self.config.name.clone(),
-            address,
-            process: Some(std::process::id()),
-            count: Some(begun + 1),
-        })
+        Some(Answer { name: self.config.name.clone(), address, process: Some(self.process), count: Some(begun + 1) })
     }
 
     pub(super) fn count_greeted(&self) {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use events::Event;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::Protocol;
 use super::door::reset;
@@ -15,17 +14,20 @@ use super::replica::{Health, Replica};
 use crate::answer::{Answer, Form};
 use crate::hello;
 use crate::http::{self, Request, Status};
+use crate::stream::Stream;
 
 /// How much a peer may still send while it closes: enough for any request meant for another protocol.
 const DRAIN_AT_MOST: usize = 64 * 1024;
 
 /// Where and how one connection is served.
 pub(super) struct Connection {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream,
     pub(super) peer: SocketAddr,
     pub(super) flow: u64,
     pub(super) protocol: Protocol,
     pub(super) is_beside: bool,
+    /// The address it came in at, where every connection of this door comes in at one.
+    pub(super) local: Option<SocketAddr>,
     pub(super) replica: Arc<Replica>,
 }
 
@@ -142,7 +144,7 @@ impl Connection {
             }
             if keeps_open && !told_no_delay {
                 // A client that waits for each answer must not wait for Nagle too.
-                self.stream.set_nodelay(true)?;
+                self.stream.socket()?.set_tcp_nodelay(true)?;
                 told_no_delay = true;
             }
             let respond = self.respond(&request, keeps_open);
@@ -191,7 +193,10 @@ impl Connection {
         if self.protocol == Protocol::Greeting && self.replica.config.form == Form::Plain {
             return None;
         }
-        let local = self.stream.local_addr().ok()?;
+        let local = match self.local {
+            Some(local) => local,
+            None => self.stream.local_addr().ok()?,
+        };
         Some(SocketAddr::new(local.ip().to_canonical(), local.port()))
     }
 
@@ -232,7 +237,7 @@ fn too_late(deadline: Duration) -> io::Error {
 }
 
 /// Reads until the head of a request is whole; `received` never grows past the longest head and one read.
-async fn read_request(stream: &mut TcpStream, received: &mut Vec<u8>) -> io::Result<Result<Asked, Status>> {
+async fn read_request(stream: &mut Stream, received: &mut Vec<u8>) -> io::Result<Result<Asked, Status>> {
     let mut buffer = [0; 2048];
     loop {
         match Request::parse(received) {
@@ -250,7 +255,7 @@ async fn read_request(stream: &mut TcpStream, received: &mut Vec<u8>) -> io::Res
 
 /// Reads what the peer still sends until it closes too. Closing over unread bytes would send a reset, and a reset takes
 /// the answer with it when the peer has not read it yet (RFC 1122 section 4.2.2.13). The caller sets the deadline.
-pub(super) async fn drain(stream: &mut TcpStream) {
+pub(super) async fn drain(stream: &mut Stream) {
     let (mut buffer, mut room) = ([0; 512], DRAIN_AT_MOST);
     // Whatever happens now, the answer is out.
     while room > 0 {
