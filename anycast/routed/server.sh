@@ -4,6 +4,8 @@
 #   TERM   withdraw, wait until the router has sent the flows elsewhere, stop the server: nobody is cut off
 #   USR1   withdraw and go on serving (maintenance);   USR2   announce again
 #
+# It ends with 1 when its anycast-server or its BIRD does.
+#
 # RISE checks in a row must pass before it announces, FALL must fail before it withdraws, one every EVERY seconds.
 set -euo pipefail
 MODE=${MODE:-bfd} NET=${NET:-77} RUN=${RUN:-/run/bird}
@@ -67,9 +69,16 @@ trap stop TERM INT
 trap 'wanted=no; withdraw maintenance' USR1
 trap 'wanted=yes' USR2
 
+# Signals to several processes at once succeed when one of them is there, so each is asked alone.
+gone() {
+    if ! kill -0 "$app" 2>/dev/null; then echo "the server"
+    elif [ -n "${bird:-}" ] && ! kill -0 "$bird" 2>/dev/null; then echo "BIRD"
+    else return 1; fi
+}
+
 # A child in the foreground would hold a signal up until it ends; waiting for one in the background does not.
 good=0 bad=0
-while kill -0 "$app" ${bird:+"$bird"} 2>/dev/null; do
+while ! missing=$(gone); do
     if anycast-client --protocol http --path /health --timeout 300ms 127.0.0.1:8080 >/dev/null 2>&1; then
         good=$((good + 1)) bad=0
     else
@@ -79,8 +88,10 @@ while kill -0 "$app" ${bird:+"$bird"} 2>/dev/null; do
     [ "$bad" -lt "$FALL" ] || withdraw "unhealthy"
     sleep "$EVERY" & wait $! || true
 done
-# The server or BIRD died: end, and the route with us.
-withdraw "the server or its BIRD is gone"
+# Without BIRD nobody is sent here any more, and the neighbour is not told when we are unhealthy: end, and let whoever
+# started us see it.
+withdraw "$missing is gone"
+echo "server.sh: $missing ended by itself, so this server ends too; its last words stand above" >&2
 kill "$app" ${bird:+"$bird"} 2>/dev/null || true
 wait
 exit 1

@@ -90,6 +90,27 @@ fn a_server_that_withdraws_before_it_stops_costs_nobody_anything() {
     }
 }
 
+#[test]
+fn a_server_without_its_bird_or_its_program_ends_and_says_which() {
+    for (victim, words) in [("birdc -s $scratch/server2/server.ctl down", "BIRD"), ("pkill_app", "the server")] {
+        let commands = format!(
+            r#"
+            pkill_app() {{ kill -KILL $(pgrep -P "${{pids[2]}}" anycast-server); }}
+            {victim} >/dev/null
+            code=0; wait "${{pids[2]}}" || code=$?
+            until_routes 2
+            client 10.77.0.1 -c 60 --timeout 10s -q --json >$scratch/out
+            grep '^server.sh:' $scratch/server2.log
+            echo "exit $code"
+            cat $scratch/out
+        "#
+        );
+        let Some(told) = routed("a_server_without_its_bird", "bgp", 3, &commands) else { return };
+        assert!(told.contains(&format!("server.sh: {words} ended by itself")) && told.contains("\nexit 1\n"), "{told}");
+        assert_eq!(json(&told)["answered"], 60, "{told}");
+    }
+}
+
 /// A hundred kept connections, of whose five servers one is stopped in the midst.
 fn holding() -> &'static str {
     r#"
