@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use labkit::{Common, Exit, Failure, Program, Session};
 
-use crate::{demo, doctor, interfaces, ladder};
+use crate::{bench, demo, doctor, interfaces, ladder};
 
 /// Networking labs on the command line: anycast, multicast and file transfer over UDP
 #[derive(Parser, Clone, Debug)]
@@ -39,6 +39,9 @@ pub enum Command {
     /// Find why multicast does not arrive, here or between two machines
     Doctor(doctor::Args),
 
+    /// Measure how fast the labs' programs are, against others in the same run
+    Bench(bench::Args),
+
     /// List the interfaces: which would be used, why the others not, which groups are joined
     Interfaces(interfaces::Args),
 }
@@ -57,6 +60,7 @@ impl Program for Args {
             Some(Command::Demo(args)) => demo::run(&args, &session).await,
             Some(Command::Ladder(args)) => ladder::run(&args, &session),
             Some(Command::Doctor(args)) => doctor::run(&args, &session).await,
+            Some(Command::Bench(args)) => bench::run(args, &self.common, &session).await,
             Some(Command::Interfaces(args)) => interfaces::run(&args, &session).await,
         }
     }

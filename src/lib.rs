@@ -2,9 +2,10 @@
 //!
 //! [`args`] is what may be typed; [`demo`] runs a short version of every lab on loopback and checks what
 //! happened; [`ladder`] draws recorded events; [`mod@doctor`] finds why multicast does not arrive, and [`interfaces`]
-//! lists where it could.
+//! lists where it could. [`bench`] measures.
 
 pub mod args;
+pub mod bench;
 pub mod demo;
 pub mod doctor;
 pub mod interfaces;
