@@ -22,10 +22,9 @@ pub(super) struct Key {
 /// Every transfer has one peer, so its number says nothing.
 pub(super) const PEER: Peer = Peer(0);
 
-/// How many bytes are read at once at most.
-const RUN_BYTES: usize = 256 << 10;
-/// How many blocks are gathered before they are read and sent: with small blocks, a run of [`RUN_BYTES`].
-const RUN_BLOCKS: usize = 180;
+/// How many full batches are gathered before their blocks are read, at once where they are consecutive: some 256 KB, so
+/// that they stay in the processor's cache until they are sent.
+const RUN_BATCHES: usize = 4;
 
 /// How many runs one transfer sends before the others, and what has come, have their turn: some 1 MB.
 const RUNS_A_TURN: usize = 4;
@@ -70,9 +69,10 @@ impl Transfer {
     pub(super) async fn drain(&mut self, session: &Session, run: &mut Run, outgoing: &mut Outgoing) -> bool {
         for _ in 0..RUNS_A_TURN {
             run.blocks.clear();
-            let mut words = 0;
-            while run.blocks.len() < RUN_BLOCKS {
-                let Some(out) = self.sender.poll_transmit(session.clock.now()) else { break };
+            // The clock is looked at once for all of them: it costs as much as the machine does.
+            let (now, mut words) = (session.clock.now(), 0);
+            while run.blocks.len() < RUN_BATCHES * self.in_batch() {
+                let Some(out) = self.sender.poll_transmit(now) else { break };
                 match out.packet.body {
                     Body::Block(block, _) => run.blocks.push((out.packet.number, block)),
                     body => {
@@ -102,12 +102,11 @@ impl Transfer {
     /// Consecutive blocks are read at once; datagrams leave in batches, whether their blocks are consecutive or not.
     async fn send_blocks(&mut self, run: &mut Run, outgoing: &mut Outgoing) -> Result<(), ServeError> {
         let block = usize::from(self.layout.block());
-        let (most, datagram) = ((RUN_BYTES / block).max(1), block + BLOCK_OVERHEAD);
-        let most_in_batch = batch::LONGEST.min(batch::SEGMENTS * datagram);
+        let most_in_batch = self.in_batch() * self.datagram();
         run.batch.clear();
         let mut rest = run.blocks.as_slice();
         while let Some(&(_, first)) = rest.first() {
-            let following = rest.iter().zip(first.0..).take(most).take_while(|((_, block), n)| block.0 == *n).count();
+            let following = rest.iter().zip(first.0..).take_while(|((_, block), n)| block.0 == *n).count();
             let (now, later) = rest.split_at(following.max(1));
             rest = later;
             let room = now.len() * block;
@@ -120,7 +119,7 @@ impl Transfer {
             for (&(number, block_number), payload) in now.iter().zip(bytes.chunks(block)) {
                 wire::encode_block(&mut run.batch, self.envelope(number), block_number, payload);
                 // Only the last datagram of a batch may be shorter than the others.
-                if payload.len() < block || run.batch.len() + datagram > most_in_batch {
+                if payload.len() < block || run.batch.len() >= most_in_batch {
                     self.send_batch(&mut run.batch, outgoing).await;
                 }
             }
@@ -130,9 +129,18 @@ impl Transfer {
     }
 
     async fn send_batch(&mut self, datagrams: &mut Vec<u8>, outgoing: &mut Outgoing) {
-        let size = usize::from(self.layout.block()) + BLOCK_OVERHEAD;
-        outgoing.send_batch(self.to, datagrams, size, &mut self.can_cut).await;
+        outgoing.send_batch(self.to, datagrams, self.datagram(), &mut self.can_cut).await;
         datagrams.clear();
+    }
+
+    /// How long a full datagram is.
+    fn datagram(&self) -> usize {
+        usize::from(self.layout.block()) + BLOCK_OVERHEAD
+    }
+
+    /// How many full datagrams the kernel takes at once.
+    fn in_batch(&self) -> usize {
+        (batch::LONGEST / self.datagram()).clamp(1, batch::SEGMENTS)
     }
 
     fn envelope(&self, number: PacketNumber) -> Envelope {
