@@ -91,11 +91,14 @@ pub fn gather(socket: &impl std::os::fd::AsFd) -> io::Result<()> {
 pub struct Incoming {
     room: Vec<u8>,
     each: usize,
+    /// How many of the places the next call may fill.
+    places: usize,
     headers: Vec<Header>,
     dropped: u32,
 }
 
-/// How many gathered datagrams one call takes in: 512 KiB of them.
+/// How many gathered datagrams one call takes in: 512 KiB of them, which stay in the processor's cache until they are
+/// dealt with.
 const GATHERED: usize = 8;
 
 /// What is known of a datagram beside its bytes.
@@ -110,17 +113,14 @@ impl Incoming {
     /// Room for datagrams of up to `each` bytes; longer ones are cut.
     #[must_use]
     pub fn new(each: usize) -> Self {
-        Incoming::of(each, INCOMING)
+        Incoming { room: vec![0; each * INCOMING], each, places: INCOMING, headers: Vec::new(), dropped: 0 }
     }
 
-    /// Room for datagrams that the kernel may have gathered.
+    /// Room for datagrams that the kernel may have gathered: then a call takes few of them, else as many as
+    /// [`Incoming::new`] has room for. What is never written to costs no memory.
     #[must_use]
     pub fn gathered() -> Self {
-        Incoming::of(1 << 16, GATHERED)
-    }
-
-    fn of(each: usize, count: usize) -> Self {
-        Incoming { room: vec![0; each * count], each, headers: Vec::with_capacity(INCOMING), dropped: 0 }
+        Incoming { places: GATHERED, ..Incoming::new(1 << 16) }
     }
 
     /// Takes in what has come, up to a batch of it. Does not wait.
@@ -131,10 +131,11 @@ impl Incoming {
         self.headers.clear();
         self.dropped = 0;
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
-            self.room.chunks_mut(self.each.max(1)).map(|chunk| [IoSliceMut::new(chunk)]).collect();
+            self.room.chunks_mut(self.each.max(1)).take(self.places).map(|chunk| [IoSliceMut::new(chunk)]).collect();
         // Anew each time: the kernel writes lengths into the headers that the next call would take for limits.
         let mut headers = MultiHeaders::preallocate(slices.len(), Some(nix::cmsg_space!(u32, i32)));
         let received = recvmmsg(socket.as_raw_fd(), &mut headers, &mut slices, MsgFlags::MSG_DONTWAIT, None)?;
+        let mut any_gathered = false;
         for (which, message) in received.enumerate() {
             let mut size = message.bytes;
             for control in message.cmsgs().into_iter().flatten() {
@@ -145,6 +146,7 @@ impl Incoming {
                     _ => {}
                 }
             }
+            any_gathered |= size < message.bytes;
             let from = message.address.as_ref().and_then(address).unwrap_or_else(|| (IpAddr::from([0; 4]), 0).into());
             let (start, end) = (which * self.each, which * self.each + message.bytes);
             let mut next = start;
@@ -158,6 +160,7 @@ impl Incoming {
                 }
             }
         }
+        self.places = if any_gathered { GATHERED } else { INCOMING };
         Ok(self.headers.len())
     }
 
@@ -253,6 +256,11 @@ mod tests {
             assert!(incoming.datagram(count).is_none());
         }
         assert_eq!(taken.concat(), bytes);
+        // Of those that come one by one, a call takes more once it is known that they do.
+        for _ in 0..GATHERED + INCOMING {
+            send(&sender, to, b"alone", 5, &mut can_cut).unwrap();
+        }
+        assert_eq!([(); 2].map(|()| incoming.receive(&receiver).unwrap()), [GATHERED, INCOMING]);
         assert_eq!(taken.iter().map(Vec::len).collect::<Vec<_>>(), [vec![1_000; 40], vec![7, 0]].concat());
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket as StdUdpSocket};
 
+use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket};
 
@@ -105,6 +106,27 @@ pub fn send_buffer(socket: &UdpSocket, bytes: usize) -> std::io::Result<Buffer> 
     Ok(Buffer { asked: bytes, granted: socket.send_buffer_size()? / 2 })
 }
 
+/// Lets nothing this socket sends be cut into fragments: what the way does not carry whole is refused (`EMSGSIZE`) or lost
+/// (ip(7), `IP_PMTUDISC_DO`). Then what arrives has proven that it fits.
+///
+/// # Errors
+/// When the system cannot.
+pub fn never_fragment(socket: &UdpSocket) -> std::io::Result<()> {
+    sockopt::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DO)?;
+    if socket.local_addr()?.is_ipv6() {
+        sockopt::set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DO)?;
+    }
+    Ok(())
+}
+
+/// How long packets to the one this socket is connected to may be, their headers included, as far as the kernel knows:
+/// by its interface, and by what routers have said.
+#[must_use]
+pub fn path_mtu(socket: &UdpSocket) -> Option<u32> {
+    let is_v4 = socket.peer_addr().ok()?.ip().to_canonical().is_ipv4();
+    if is_v4 { sockopt::ip_mtu(socket).ok() } else { sockopt::ipv6_mtu(socket).ok() }
+}
+
 /// The address a bound socket got, with its port where port 0 was asked for.
 ///
 /// # Errors
@@ -148,5 +170,20 @@ mod tests {
         let small = receive_buffer(&socket, 65_536).unwrap();
         assert_eq!(small, Buffer { asked: 65_536, granted: 65_536 });
         assert!(receive_buffer(&socket, 1 << 30).unwrap().is_short());
+    }
+
+    #[tokio::test]
+    async fn what_would_need_fragments_is_refused_and_the_kernel_says_how_long_packets_may_be() {
+        for loopback in ["127.0.0.1:0", "[::1]:0"] {
+            let (socket, peer) =
+                (bind_udp(loopback.parse().unwrap()).unwrap(), bind_udp(loopback.parse().unwrap()).unwrap());
+            assert_eq!(path_mtu(&socket), None, "to nobody in particular");
+            socket.connect(local(&peer).unwrap()).await.unwrap();
+            let headers = if loopback.starts_with('[') { 48 } else { 28 };
+            let longest = usize::try_from(path_mtu(&socket).unwrap()).unwrap().min(65_535) - headers;
+            never_fragment(&socket).unwrap();
+            assert_eq!(socket.send(&vec![0; longest]).await.unwrap(), longest);
+            assert!(socket.send(&vec![0; longest + headers]).await.is_err(), "longer than {longest}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arq::congestion::Choice;
 use arq::limits::{LARGEST_DATAGRAM, SMALLEST_DATAGRAM};
-use arq::policy::Policy;
+use arq::policy::{Policy, Reporting};
 use clap::{Args, Parser, Subcommand};
 use labkit::flags::switch;
 use labkit::target::{Family, Target};
@@ -22,7 +22,7 @@ use crate::disk::part;
 use crate::landing::Existing;
 use crate::progress::Show;
 use crate::reliable::Impaired;
-use crate::reliable::client::{self as reliable, Verify, Wanted};
+use crate::reliable::client::{self as reliable, Reports, Verify, Wanted};
 use crate::{FileName, lines, listing};
 
 /// Fetch files over datagrams, whole or not at all; or as bare datagrams, and see what was lost
@@ -68,7 +68,7 @@ pub struct ClientArgs {
     #[arg(long, global = true, value_name = "N", env = "CASTLAB_SEED", hide_env_values = true)]
     pub seed: Option<u64>,
 
-    /// How long datagrams are: bytes, or auto, which finds out
+    /// How long datagrams are: auto, as long as the path carries whole; or bytes, in fragments if need be
     #[arg(
         short,
         long,
@@ -83,6 +83,10 @@ pub struct ClientArgs {
     /// Receive buffer to ask the kernel for; a small one loses more
     #[arg(long, global = true, value_name = "BYTES", default_value = "8MiB", value_parser = receive_buffer, env = "CASTLAB_RCVBUF", hide_env_values = true)]
     pub rcvbuf: usize,
+
+    /// Take datagrams from the kernel as they came, not many as one (GRO): for measuring
+    #[arg(long, global = true, value_parser = switch(), env = "CASTLAB_NO_OFFLOAD", hide_env_values = true)]
+    pub no_offload: bool,
 
     /// IPv4 addresses only
     #[arg(
@@ -151,6 +155,10 @@ pub struct GetArgs {
     /// How the server shall find its window: bbr, cubic, newreno [default: the server's own]
     #[arg(short = 'C', long, value_name = "NAME", value_parser = congestion, env = "CASTLAB_CONGESTION", hide_env_values = true)]
     pub congestion: Option<Choice>,
+
+    /// When to report what came: batch (once for all that was here at once) or tcp (each second datagram, or after 40 ms)
+    #[arg(long, value_name = "RULE", default_value = "batch", value_parser = reports, env = "CASTLAB_REPORT", hide_env_values = true)]
+    pub report: Reports,
 
     /// What is compared before a file is kept: end (its hash, with the server's) or none
     #[arg(long, value_name = "WHAT", default_value = "end", value_parser = verify, env = "CASTLAB_VERIFY", hide_env_values = true)]
@@ -241,6 +249,14 @@ fn congestion(text: &str) -> Result<Choice, String> {
     }
 }
 
+fn reports(text: &str) -> Result<Reports, String> {
+    match text {
+        "batch" => Ok(Reports::Batch),
+        "tcp" => Ok(Reports::Tcp),
+        _ => Err("batch or tcp".to_owned()),
+    }
+}
+
 fn verify(text: &str) -> Result<Verify, String> {
     match text {
         "end" => Ok(Verify::Whole),
@@ -324,6 +340,7 @@ impl ClientArgs {
             length,
             impaired,
             receive_buffer: self.rcvbuf,
+            offload: !self.no_offload,
             ..reliable::Asking::new(self.named_server()?)
         })
     }
@@ -381,6 +398,9 @@ impl ClientArgs {
                 "--expect-size and --reference are for -m classic: here every byte is verified",
             ));
         }
+        if args.report == Reports::Tcp && !matches!(policy.report, Reporting::Delayed { .. }) {
+            return Err(Failure::usage(format!("--report is for selective-repeat: {policy} has its own rule")));
+        }
         let asking = self.asking()?;
         let seed = asking.impaired.as_ref().map(|impaired| impaired.seed);
         let config = reliable::Config {
@@ -389,6 +409,7 @@ impl ClientArgs {
             bitrate: args.bitrate,
             congestion: args.congestion,
             existing: if fetch.force { part::Existing::Replace } else { part::Existing::Keep },
+            reports: args.report,
             verify: args.verify,
             show: show(&self.common),
             packets: args.packets,

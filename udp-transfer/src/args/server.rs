@@ -65,6 +65,10 @@ pub struct ServerArgs {
     #[arg(long, value_name = "BYTES", default_value = "8MiB", value_parser = buffer, env = "CASTLAB_RCVBUF", hide_env_values = true)]
     pub rcvbuf: usize,
 
+    /// Hand the kernel one datagram at a time, as where it cannot cut many from one (GSO): for measuring
+    #[arg(long, value_parser = switch(), env = "CASTLAB_NO_OFFLOAD", hide_env_values = true)]
+    pub no_offload: bool,
+
     /// With --events: tell each packet, as ladders want it
     #[arg(long, value_parser = switch(), env = "CASTLAB_PACKETS", hide_env_values = true)]
     pub packets: bool,
@@ -133,6 +137,7 @@ impl ServerArgs {
             largest: u16::try_from(self.length).unwrap_or(u16::MAX),
             grace: self.grace,
             buffer: self.rcvbuf,
+            offload: !self.no_offload,
             packets: self.packets,
             classic,
             ..Config::new(&self.root)

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use arq::catalogue::{Entry, FileName};
 use arq::congestion::Choice;
-use arq::policy::Policy;
+use arq::policy::{Policy, Reporting};
 use arq::wire::{Reply, Request};
 use arq::{CloseReason, NoReply};
 use events::{Event, Time};
@@ -43,6 +43,8 @@ pub struct Asking {
     pub impaired: Option<Impaired>,
     /// The receive buffer to ask for, in bytes.
     pub receive_buffer: usize,
+    /// Whether the kernel may hand over many datagrams as one.
+    pub offload: bool,
 }
 
 /// What to fetch, and how.
@@ -64,12 +66,25 @@ pub struct Config {
     pub output: PathBuf,
     /// What to do about files that are there already.
     pub existing: Existing,
+    /// How often is reported what has come, where the mode leaves that open.
+    pub reports: Reports,
     /// What is compared before a file is kept.
     pub verify: Verify,
     /// How progress is shown.
     pub show: Show,
     /// Whether each packet is an event.
     pub packets: bool,
+}
+
+/// How often is reported what has come, in selective repeat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reports {
+    /// Once for all that was taken from the socket at once: one datagram on a slow path, up to 256 on a fast one, where a
+    /// report costs as much as some 30 KB of data.
+    #[default]
+    Batch,
+    /// By the textbook's rule: each second datagram, or the first after 40 ms (RFC 1122 section 4.2.3.2).
+    Tcp,
 }
 
 /// What is compared before a file is kept.
@@ -91,12 +106,36 @@ pub enum Wanted {
     All,
 }
 
+impl Reports {
+    /// TCP's, in Linux: the delayed acknowledgement's `TCP_DELACK_MIN`.
+    const TCP_DELAY: Duration = Duration::from_millis(40);
+    const TCP_EVERY: u32 = 2;
+
+    /// The mode with these reports, where it leaves that open.
+    fn applied_to(self, policy: Policy) -> Policy {
+        match (self, policy.report) {
+            (Reports::Tcp, Reporting::Delayed { .. }) => {
+                Policy { report: Reporting::Delayed { every: Self::TCP_EVERY, delay: Self::TCP_DELAY }, ..policy }
+            }
+            _ => policy,
+        }
+    }
+
+    /// How many blocks are stored before it is reported: no report claims what is not.
+    fn at_once(self) -> u64 {
+        match self {
+            Reports::Batch => u64::MAX,
+            Reports::Tcp => Self::TCP_EVERY.into(),
+        }
+    }
+}
+
 impl Asking {
     /// Asks `server` over the network as it is.
     #[must_use]
     pub fn new(server: Target) -> Self {
         let (family, receive_buffer) = (Family::Any, 8 << 20);
-        Asking { server, family, deadline: None, length: None, impaired: None, receive_buffer }
+        Asking { server, family, deadline: None, length: None, impaired: None, receive_buffer, offload: true }
     }
 }
 
@@ -113,6 +152,7 @@ impl Config {
             congestion: None,
             output: output.into(),
             existing: Existing::Keep,
+            reports: Reports::default(),
             verify: Verify::default(),
             show: Show::Nothing,
             packets: false,

@@ -9,21 +9,24 @@ use arq::limits::SMALLEST_DATAGRAM;
 const ETHERNET_V4: u16 = 1_472;
 /// The same over IPv6: 1500 less 40 and 8.
 const ETHERNET_V6: u16 = 1_452;
-/// On loopback: its MTU of 65 536 would carry more, but a receive buffer of the usual size holds few such datagrams. Four
+/// Loopback, with its MTU of 65 536, would carry more; but a receive buffer of the usual size holds few such datagrams. Four
 /// of these are what the kernel takes at once.
-const LOOPBACK: u16 = 16_376;
+const LONGEST_UNASKED: u16 = 16_376;
 
 /// The longest datagram the server takes part in.
 pub(super) const LARGEST: u16 = arq::limits::LARGEST_DATAGRAM;
 
-/// The datagram lengths to try with a server at `to`, longest first.
-pub(super) fn lengths(to: IpAddr) -> Vec<u16> {
-    let ethernet = if to.to_canonical().is_ipv4() { ETHERNET_V4 } else { ETHERNET_V6 };
-    if to.to_canonical().is_loopback() {
-        vec![LOOPBACK, ethernet, SMALLEST_DATAGRAM]
-    } else {
-        vec![ethernet, SMALLEST_DATAGRAM]
-    }
+/// The datagram lengths to try with a server at `to`, longest first. The first packet on the way there may be `mtu` bytes
+/// long, as far as the kernel knows.
+pub(super) fn lengths(to: IpAddr, mtu: Option<u32>) -> Vec<u16> {
+    let (ethernet, headers) = if to.to_canonical().is_ipv4() { (ETHERNET_V4, 28) } else { (ETHERNET_V6, 48) };
+    let first_hop = mtu.map_or(ethernet, |mtu| u16::try_from(mtu.saturating_sub(headers)).unwrap_or(u16::MAX));
+    // Beyond the first interface a jumbo frame may meet an ordinary one, and that one a tunnel.
+    let longest = first_hop.clamp(SMALLEST_DATAGRAM, LONGEST_UNASKED);
+    let mut lengths = vec![longest, ethernet, SMALLEST_DATAGRAM];
+    lengths.retain(|&length| length <= longest);
+    lengths.dedup();
+    lengths
 }
 
 /// The rate a receiver makes room for, in bytes per second: a gigabit.
@@ -51,11 +54,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_and_ethernet_have_their_own_lengths() {
-        assert_eq!(lengths("127.0.0.1".parse().unwrap()), [16_376, 1_472, 1_200]);
-        assert_eq!(lengths("::ffff:127.0.0.1".parse().unwrap()), [16_376, 1_472, 1_200]);
-        assert_eq!(lengths("192.0.2.1".parse().unwrap()), [1_472, 1_200]);
-        assert_eq!(lengths("2001:db8::1".parse().unwrap()), [1_452, 1_200]);
+    fn lengths_fit_the_first_interface_and_what_may_come_behind_it() {
+        let of = |to: &str, mtu| lengths(to.parse().unwrap(), mtu);
+        for loopback in ["127.0.0.1", "::ffff:127.0.0.1"] {
+            assert_eq!(of(loopback, Some(65_536)), [16_376, 1_472, 1_200]);
+        }
+        assert_eq!(of("::1", Some(65_536)), [16_376, 1_452, 1_200]);
+        assert_eq!(of("127.0.0.1", Some(1_500)), [1_472, 1_200], "made narrow on purpose");
+        assert_eq!(of("192.0.2.1", Some(1_500)), [1_472, 1_200]);
+        assert_eq!(of("192.0.2.1", Some(9_000)), [8_972, 1_472, 1_200], "jumbo frames");
+        assert_eq!(of("192.0.2.1", Some(1_420)), [1_392, 1_200], "a tunnel");
+        assert_eq!(of("192.0.2.1", Some(576)), [1_200], "no less, whatever it takes");
+        assert_eq!(of("2001:db8::1", None), [1_452, 1_200]);
     }
 
     #[test]

@@ -9,9 +9,11 @@ use events::Time;
 use labkit::socket::{self, Buffer};
 use labkit::{Clock, Failure, batch};
 use netsim::{Impairment, Link, Random, Tally};
+use nix::errno::Errno;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use super::client::Asking;
 use super::outgoing::hand_over;
 
 /// What is done to a client's datagrams on purpose, both ways.
@@ -47,6 +49,8 @@ pub(super) struct Port {
     delayed: Vec<u8>,
     links: Option<Box<Links>>,
     refused: u64,
+    /// A datagram was refused because the way does not carry it whole.
+    was_too_long: bool,
 }
 
 /// Both directions of the impaired network, in real time. It holds what is on its way, at most its delay times the rate
@@ -59,13 +63,7 @@ struct Links {
 
 impl Port {
     /// A new socket, connected to `server`. `which` tells the ports of one run apart, so that each has its own losses.
-    pub(super) fn open(
-        server: SocketAddr,
-        buffer: usize,
-        impaired: Option<&Impaired>,
-        which: u64,
-        clock: Clock,
-    ) -> Result<Self, Failure> {
+    pub(super) fn open(server: SocketAddr, asking: &Asking, which: u64, clock: Clock) -> Result<Self, Failure> {
         let any: SocketAddr = match server {
             SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -73,32 +71,50 @@ impl Port {
         let socket = socket::bind_udp(any)?;
         let failed = |error: io::Error| Failure::io("reach", server, &error);
         socket2::SockRef::from(&socket).connect(&server.into()).map_err(failed)?;
-        let receive_buffer = socket::receive_buffer(&socket, buffer).map_err(failed)?;
-        let links = impaired.map(|impaired| {
+        let receive_buffer = socket::receive_buffer(&socket, asking.receive_buffer).map_err(failed)?;
+        let links = asking.impaired.as_ref().map(|impaired| {
             let seed = |way| Random::stream(impaired.seed, 2 * which + way).number();
             let link = |way| Link::new(impaired.impairment.clone(), seed(way));
             Box::new(Links { there: link(0), back: link(1) })
         });
-        if let Err(error) = batch::gather(&socket) {
-            tracing::debug!("datagrams come one by one: {error}");
+        // Who names a length gets it, in fragments if need be; else none is agreed on that the path does not carry whole.
+        if asking.length.is_none()
+            && let Err(error) = socket::never_fragment(&socket)
+        {
+            tracing::debug!("datagrams may travel in fragments: {error}");
+        }
+        let gathers = asking.offload && batch::gather(&socket).is_ok();
+        if !gathers {
+            tracing::debug!("datagrams come one by one");
         }
         Ok(Port {
             socket,
             server,
             receive_buffer,
             clock,
-            incoming: batch::Incoming::gathered(),
+            incoming: if gathers { batch::Incoming::gathered() } else { batch::Incoming::new(usize::from(u16::MAX)) },
             here: 0,
             taken: 0,
             delayed: Vec::new(),
             links,
             refused: 0,
+            was_too_long: false,
         })
     }
 
     /// Our own address.
     pub(super) fn local(&self) -> Option<SocketAddr> {
         self.socket.local_addr().ok()
+    }
+
+    /// How long packets to the server may be, as far as the kernel knows.
+    pub(super) fn mtu(&self) -> Option<u32> {
+        socket::path_mtu(&self.socket)
+    }
+
+    /// Whether, since this was asked last, a datagram was too long to be sent whole.
+    pub(super) fn was_too_long(&mut self) -> bool {
+        std::mem::take(&mut self.was_too_long)
     }
 
     /// What the impairment did so far.
@@ -200,6 +216,7 @@ impl Port {
     fn note(&mut self, sent: io::Result<()>) {
         if let Err(error) = sent {
             self.refused += u64::from(error.kind() == io::ErrorKind::ConnectionRefused);
+            self.was_too_long |= error.raw_os_error().map(Errno::from_raw) == Some(Errno::EMSGSIZE);
             tracing::trace!("{}: {error}", self.server);
         }
     }

@@ -47,6 +47,8 @@ pub struct Config {
     pub grace: Duration,
     /// Receive and send buffer to ask the kernel for, in bytes.
     pub buffer: usize,
+    /// Whether the kernel may cut many datagrams from one.
+    pub offload: bool,
     /// Whether each packet is an event.
     pub packets: bool,
     /// Speak the classic protocol as well: to loopback only, unless it says otherwise.
@@ -66,6 +68,7 @@ impl Config {
             largest: super::gauge::LARGEST,
             grace: Duration::from_secs(5),
             buffer: 8 << 20,
+            offload: true,
             packets: false,
             classic: None,
         }

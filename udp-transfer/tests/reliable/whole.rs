@@ -3,7 +3,8 @@
 use arq::policy::Policy;
 use labkit::Exit;
 use udp_transfer::disk::part::Existing;
-use udp_transfer::reliable::client::{self, Asking, Config, Result as Ended, Verify, Wanted};
+use udp_transfer::reliable::client::{self, Asking, Config, Reports, Result as Ended, Verify, Wanted};
+use udp_transfer::reliable::server;
 
 use crate::setup::{Running, bytes, config, folder, get, impaired, name, named, reliable_modes, session};
 
@@ -134,6 +135,38 @@ async fn who_wants_no_hash_is_told_that_nobody_knows() {
     // What lies there is compared all the same when it is asked for again.
     assert_eq!(get(&one).await.verdict().code, "WHOLE");
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_offloads_every_mode_brings_the_same() {
+    let (root, output) = (folder(), folder());
+    std::fs::write(root.path().join("a"), bytes(700_001, 3)).unwrap();
+    let server = Running::start_with(root.path(), |config| server::Config { offload: false, ..config });
+    for policy in reliable_modes() {
+        for length in [None, Some(1_472)] {
+            let mut wanted = config(server.address, named("a"), output.path());
+            (wanted.policy, wanted.existing) = (policy, Existing::Replace);
+            (wanted.asking.offload, wanted.asking.length) = (false, length);
+            let report = get(&wanted).await;
+            assert_eq!(report.verdict().exit, Exit::Done, "{policy}, {length:?}: {:?}", report.rows);
+            std::fs::remove_file(output.path().join("a")).unwrap();
+        }
+    }
+    assert_eq!(server.stop().await.complete, 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_the_textbook_each_second_datagram_is_reported() {
+    let (root, output) = (folder(), folder());
+    std::fs::write(root.path().join("a"), bytes(700_001, 3)).unwrap();
+    let server = Running::start(root.path());
+    let mut wanted = config(server.address, named("a"), output.path());
+    wanted.reports = Reports::Tcp;
+    wanted.asking.length = Some(1_472);
+    assert_eq!(get(&wanted).await.verdict().exit, Exit::Done);
+    let served = server.stop().await;
+    // A datagram that was alone when it came may make it three.
+    assert!(served.datagrams.received > served.blocks / 3, "{served:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

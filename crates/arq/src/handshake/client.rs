@@ -152,11 +152,16 @@ impl Client {
             self.again = None;
             self.send_now = true;
             self.measures = false; // An answer from now on might be to any of the hellos (Karn).
-            if self.tries >= Self::TRIES && self.length + 1 < self.config.lengths.len() {
-                self.length += 1;
-                self.tries = 0;
-                self.cookie = None; // It was for the other length.
+            if self.tries >= Self::TRIES {
+                self.shorten();
             }
+        }
+    }
+
+    /// This side's own system refuses to send hellos of the present length: the next shorter one is tried at once.
+    pub fn too_long(&mut self) {
+        if self.outcome.is_none() && self.shorten() {
+            self.send_now = true;
         }
     }
 
@@ -192,6 +197,17 @@ impl Client {
     fn asked(&self) -> u16 {
         let asked = self.config.lengths.get(self.length).copied().unwrap_or(limits::SMALLEST_DATAGRAM);
         asked.clamp(limits::SMALLEST_DATAGRAM, limits::LARGEST_DATAGRAM)
+    }
+
+    /// Goes on with the next shorter length, where there is one.
+    fn shorten(&mut self) -> bool {
+        let is_shorter = self.length + 1 < self.config.lengths.len();
+        if is_shorter {
+            self.length += 1;
+            self.tries = 0;
+            self.cookie = None; // It was for the other length.
+        }
+        is_shorter
     }
 
     fn measure(&mut self, now: Time) {
@@ -254,6 +270,21 @@ mod tests {
         }
         assert_eq!(client.outcome().unwrap().unwrap().datagram, 1_200);
         assert!(now < at(4_000), "{now}");
+    }
+
+    #[test]
+    fn what_the_own_system_refuses_is_not_waited_for() {
+        let mut client = client(&[8_952, 1_472]);
+        let asked = |client: &mut Client| match client.poll_transmit(at(0)) {
+            Some(Handshake::Hello { datagram, .. }) => Some(datagram),
+            _ => None,
+        };
+        assert_eq!(asked(&mut client), Some(8_952));
+        client.too_long();
+        assert_eq!((asked(&mut client), asked(&mut client)), (Some(1_472), None));
+        client.too_long();
+        assert_eq!(asked(&mut client), None, "there is no shorter one: time will tell");
+        assert_eq!(client.poll_timeout(), Some(at(500)));
     }
 
     #[test]

@@ -44,8 +44,8 @@ impl Connection {
         session: &Session,
     ) -> Result<Self, Failure> {
         let clock = session.clock;
-        let mut port = Port::open(server, asking.receive_buffer, asking.impaired.as_ref(), which, clock)?;
-        let lengths = asking.length.map_or_else(|| gauge::lengths(server.ip()), |length| vec![length]);
+        let mut port = Port::open(server, asking, which, clock)?;
+        let lengths = asking.length.map_or_else(|| gauge::lengths(server.ip(), port.mtu()), |length| vec![length]);
         let begun = clock.now();
         let mut buffer = Vec::with_capacity(usize::from(u16::MAX));
         loop {
@@ -259,6 +259,10 @@ async fn shake_hands(
             buffer.clear();
             Datagram::Handshake(hello).encode(buffer);
             port.send(buffer).await;
+            if port.was_too_long() {
+                client.too_long();
+                continue;
+            }
         }
         match client.outcome() {
             Some(Ok(agreed)) => return Ok(agreed),

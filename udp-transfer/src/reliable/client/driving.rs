@@ -46,6 +46,8 @@ pub(super) struct Driving<'a> {
     pub(super) until: Option<Time>,
     /// How many bytes are here.
     pub(super) progress: &'a AtomicU64,
+    /// How many blocks are stored at once at most: so many a report speaks of.
+    pub(super) at_once: u64,
     /// How many blocks were here when it began.
     pub(super) held_before: u64,
     /// The server says that it does not know this session.
@@ -186,6 +188,9 @@ impl Driving<'_> {
                     now = self.now();
                 }
                 Verdict::Taken | Verdict::Ignored(_) => {}
+            }
+            if writer.count() >= self.at_once {
+                store(writer, self.part, &mut self.receiver, now)?;
             }
             self.drain(now).await;
         }

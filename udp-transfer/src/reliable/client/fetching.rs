@@ -168,7 +168,7 @@ impl Fetching<'_> {
         let before = held.len();
         let config = ReceiverConfig {
             peer: PEER,
-            policy: self.config.policy,
+            policy: self.config.reports.applied_to(self.config.policy),
             layout,
             file: entry.file,
             hash: entry.hash,
@@ -195,6 +195,7 @@ impl Fetching<'_> {
             number: job.number,
             until: self.until,
             progress: &job.progress,
+            at_once: self.config.reports.at_once(),
             held_before: before,
             is_forgotten: false,
         };

@@ -27,6 +27,11 @@ impl Writer {
         self.count == 0 || (self.first.0 + self.count == block.0 && self.bytes.len() < MOST)
     }
 
+    /// How many blocks wait to be written.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
     /// Adds a block that [`takes`](Writer::takes) said yes to.
     pub(super) fn add(&mut self, block: BlockNumber, bytes: &[u8]) {
         if self.count == 0 {

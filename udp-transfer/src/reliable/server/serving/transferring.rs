@@ -96,7 +96,7 @@ impl Serving {
             has_more: false,
             problem: None,
             is_told: false,
-            can_cut: true,
+            can_cut: self.config.offload,
         };
         let name = transfer.source.entry().name.to_string();
         tracing::debug!("{}: transfer {} of {name}, {} held", transfer.to, transfer.number, transfer.held);
