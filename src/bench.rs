@@ -1,6 +1,9 @@
 //! `castlab bench`: how fast the labs' programs are, against others on the same machine in the same run.
 
 pub mod matrix;
+pub mod quiet;
+pub mod speed;
+pub mod stats;
 
 use clap::Subcommand;
 use labkit::{Common, Exit, Failure, Session};
@@ -19,6 +22,9 @@ pub enum Which {
     /// File transfer: clients × sizes × modes, with plain TCP beside them, as tables and figures
     Matrix(Box<matrix::Args>),
 
+    /// Our file transfers beside nginx, iperf3, UFTP, QUIC and Python: rate, processor time and memory, on several paths
+    Speed(speed::Args),
+
     /// A file over plain TCP: what `matrix` compares with
     #[command(hide = true)]
     MatrixTcp(matrix::tcp::Args),
@@ -31,6 +37,7 @@ pub enum Which {
 pub async fn run(args: Args, common: &Common, session: &Session) -> Result<Exit, Failure> {
     match args.which {
         Which::Matrix(args) => matrix::run(&args, common, session).await,
+        Which::Speed(args) => speed::run(&args, common, session).await,
         Which::MatrixTcp(args) => matrix::tcp::run(args, session).await,
     }
 }

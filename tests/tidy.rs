@@ -22,7 +22,7 @@ const HOUSE: &[Room] = &[
     Room {
         package: "castlab",
         folder: "",
-        may_import: &["anycast", "arq", "doctor", "events", "labkit", "multicast", "udp-transfer", "view"],
+        may_import: &["anycast", "arq", "doctor", "events", "labkit", "multicast", "netsim", "udp-transfer", "view"],
         never: &[],
     },
     Room { package: "anycast", folder: "anycast", may_import: &["events", "labkit"], never: &[] },
