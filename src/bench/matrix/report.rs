@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use comfy_table::CellAlignment;
 use labkit::table;
 use labkit::units::show_bytes;
 use udp_transfer::report::show_percent;
@@ -12,6 +13,8 @@ use super::summary::{Spread, Summary, summaries};
 
 const HEADERS: [&str; 9] =
     ["size", "clients", "mode", "whole", "MB/s each", "MB/s in all", "of TCP", "lost", "sent/file"];
+/// Where the mode stands in it: a name, no number.
+const MODE: usize = 2;
 const DETAILS: [&str; 12] = [
     "mode",
     "round",
@@ -31,6 +34,9 @@ const DETAILS: [&str; 12] = [
 #[must_use]
 pub(super) fn text(results: &Results) -> String {
     let mut table = table::new(&HEADERS);
+    table.column_mut(MODE).into_iter().for_each(|modes| {
+        modes.set_cell_alignment(CellAlignment::Left);
+    });
     for one in summaries(results) {
         table.add_row(cells(&one));
     }

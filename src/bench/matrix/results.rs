@@ -71,7 +71,7 @@ impl Host {
         let Host { kernel, processors, in_memory, elsewhere, debug } = self;
         format!(
             "Linux {kernel}, {processors} processors, {}; files {}{}",
-            if *elsewhere { "by --server-via and --client-via" } else { "loopback" },
+            if *elsewhere { "programs elsewhere (--server-via, --client-via)" } else { "loopback" },
             if *in_memory { "in memory (tmpfs)" } else { "on a disk" },
             if *debug { "; DEBUG BUILD: these are no speeds" } else { "" }
         )
