@@ -151,9 +151,13 @@ impl Contender {
         }
     }
 
-    /// Whether its daemon serves one run only, because it tells at its end what it sent.
-    pub(super) fn tells_at_the_end(self) -> bool {
-        matches!(self, Contender::Castlab(Ours::Classic) | Contender::Python)
+    /// Whether its daemon serves one run only: it tells at its end what it sent, or does not notice for long that a run is
+    /// over.
+    pub(super) fn serves_once(self) -> bool {
+        matches!(
+            self,
+            Contender::Castlab(Ours::Classic) | Contender::Python | Contender::Iperf(_) | Contender::IperfUdp
+        )
     }
 
     /// Whether the process that waits is the one that sends.

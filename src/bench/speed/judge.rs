@@ -47,7 +47,7 @@ fn wanted(wants: Wants) -> String {
         Wants::Rate { of, least } => format!("at least {least:.2} × {}", title(of)),
         Wants::Cpu { of, most } => format!("at most {most:.2} × the CPU a byte of {}", title(of)),
         Wants::Line { least } => format!("at least {least:.2} of the line in every run"),
-        Wants::Queue { most } => format!("at most {most:.2} of a bandwidth-delay product waiting"),
+        Wants::Queue { most } => format!("at most {most:.2} of a bandwidth-delay product before 95 % of packets"),
         Wants::Fairness { least } => format!("Jain's fairness at least {least:.2}"),
         Wants::Share { least, most } => {
             format!("{:.0} to {:.0} % beside a TCP cubic flow", least * 100.0, most * 100.0)

@@ -35,7 +35,7 @@ const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 
 /// 5 % of the packets, before any socket sees them.
 const LOSS: &str = "table inet bench { chain input { type filter hook input priority 0; \
-                    iifname \"wire1\" numgen random mod 1000000 < 50000 drop; } }";
+                    iifname \"wire1\" numgen random mod 1000000 < 50000 drop; }\n}";
 
 impl Path {
     pub(super) const ALL: [Path; 8] = [
@@ -200,19 +200,12 @@ impl Route {
         self.relay.as_mut().map_or(Ok(()), |relay| relay.start(seed))
     }
 
-    /// What went through the relay towards the client since [`Route::work`].
-    pub(super) fn passed(&self) -> Option<Passed> {
-        self.relay.as_ref().map(Relay::passed)
-    }
-
-    /// Ends the relay's work.
-    pub(super) fn rest(&mut self) -> Result<(), Failure> {
-        match self.relay.as_mut().map(Relay::stop) {
-            Some(Err(error)) => {
-                let message = format!("the relay of path {} failed: {error}", self.path.name());
-                Err(Failure::new(Exit::Setup, "RELAY", message))
-            }
-            _ => Ok(()),
-        }
+    /// Ends the relay's work; gives what went through it towards the client, where it worked.
+    pub(super) fn rest(&mut self) -> Result<Option<Passed>, Failure> {
+        let Some(relay) = &mut self.relay else { return Ok(None) };
+        relay.stop().map_err(|error| {
+            let message = format!("the relay of path {} failed: {error}", self.path.name());
+            Failure::new(Exit::Setup, "RELAY", message)
+        })
     }
 }

@@ -39,7 +39,7 @@ pub(super) enum Wants {
     Cpu { of: Contender, most: f64 },
     /// At least this much of the line, in every run.
     Line { least: f64 },
-    /// At most this much of a bandwidth-delay product waiting, in every run.
+    /// At most this much of a bandwidth-delay product waiting before 95 of 100 packets, in every run.
     Queue { most: f64 },
     /// Jain's index over the clients of a run.
     Fairness { least: f64 },

@@ -101,7 +101,7 @@ pub(super) async fn run(launch: &Launch, place: &Place, clock: &Clock) -> Result
 pub(super) struct Daemon {
     child: Child,
     log: PathBuf,
-    /// It and its children, as of when it began to listen: nginx serves from processes of its own.
+    /// It and its children, as of the last [`Daemon::forget`]: nginx serves from processes of its own.
     pids: Vec<u32>,
 }
 
@@ -128,7 +128,6 @@ impl Daemon {
             false
         };
         if tokio::time::timeout(PATIENCE, waits).await == Ok(true) {
-            self.pids.extend(children_of(&self.pids));
             return Ok(());
         }
         let said = std::fs::read_to_string(self.log.with_extension("err")).unwrap_or_default();
@@ -136,7 +135,7 @@ impl Daemon {
         Err(Failure::new(Exit::Setup, "PEER", format!("nobody listens on port {port}: {said}")))
     }
 
-    /// What it has cost so far: processor time since it started, memory since [`Daemon::forget_peak`].
+    /// What it has cost so far: processor time since it started, memory since [`Daemon::forget`].
     pub(super) fn cost(&self) -> Cost {
         Cost {
             cpu: self.pids.iter().map(|&pid| cpu_time(pid)).sum::<Duration>().as_secs_f64(),
@@ -144,8 +143,10 @@ impl Daemon {
         }
     }
 
-    /// Lets the kernel count the most memory from now on.
-    pub(super) fn forget_peak(&self) {
+    /// Lets the kernel count the most memory from now on, of all processes that there are by now.
+    pub(super) fn forget(&mut self) {
+        self.pids = self.child.id().into_iter().collect();
+        self.pids.extend(children_of(&self.pids));
         for pid in &self.pids {
             // Where it does not, the peak is the one since the start: more than it need be, and never less.
             let _ = std::fs::write(format!("/proc/{pid}/clear_refs"), "5");

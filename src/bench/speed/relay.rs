@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -30,9 +30,8 @@ pub(super) struct Relay {
     client: Arc<SyncDevice>,
     forth: Impairment,
     back: Impairment,
-    passed: Arc<Counters>,
     stop: Arc<AtomicBool>,
-    pumps: Vec<JoinHandle<io::Result<()>>>,
+    pumps: Vec<JoinHandle<io::Result<Passed>>>,
 }
 
 /// What came out of the relay at the client's end, and the queue before it.
@@ -41,15 +40,20 @@ pub(super) struct Passed {
     /// Bytes of IP packets with TCP and with UDP in them.
     pub(super) tcp: u64,
     pub(super) udp: u64,
-    /// The most bytes that waited before the bottleneck.
+    /// Bytes that waited before the bottleneck: 95 of 100 packets found no more, and none found more than the most.
     pub(super) queue: u64,
+    pub(super) longest_queue: u64,
 }
 
-#[derive(Debug, Default)]
-struct Counters {
-    tcp: AtomicU64,
-    udp: AtomicU64,
-    queue: AtomicU64,
+/// How many bytes wait before a bottleneck, packet by packet.
+#[derive(Debug)]
+struct Gauge {
+    /// In bit/s; zero is no bottleneck.
+    rate: u64,
+    busy_until: Time,
+    /// How many packets found a queue of so many hundredths of the longest one allowed.
+    found: [u64; 101],
+    limit: u64,
 }
 
 impl Relay {
@@ -67,7 +71,6 @@ impl Relay {
             client: Arc::new(device(client, client_device)?),
             forth: parse(forth),
             back: parse(back),
-            passed: Arc::default(),
             stop: Arc::default(),
             pumps: Vec::new(),
         })
@@ -75,20 +78,21 @@ impl Relay {
 
     /// Begins to carry packets, on two threads.
     pub(super) fn start(&mut self, seed: u64) -> Result<(), Failure> {
-        self.passed = Arc::default();
         self.stop = Arc::default();
         let forth = Pump {
             from: self.server.clone(),
             to: self.client.clone(),
+            gauge: Gauge::new(&self.forth),
             link: Link::new(self.forth.clone(), seed),
-            counters: self.passed.clone(),
+            passed: Passed::default(),
             stop: self.stop.clone(),
         };
         let back = Pump {
             from: self.client.clone(),
             to: self.server.clone(),
+            gauge: Gauge::new(&self.back),
             link: Link::new(self.back.clone(), seed + 1),
-            counters: Arc::default(),
+            passed: Passed::default(),
             stop: self.stop.clone(),
         };
         for (name, pump) in [("relay-forth", forth), ("relay-back", back)] {
@@ -99,15 +103,12 @@ impl Relay {
         Ok(())
     }
 
-    pub(super) fn passed(&self) -> Passed {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Passed { tcp: read(&self.passed.tcp), udp: read(&self.passed.udp), queue: read(&self.passed.queue) }
-    }
-
-    /// Carries no more; what is on its way is lost.
-    pub(super) fn stop(&mut self) -> io::Result<()> {
+    /// Carries no more, and what is on its way is lost. Gives what passed towards the client; none where it was not started.
+    pub(super) fn stop(&mut self) -> io::Result<Option<Passed>> {
         self.stop.store(true, Ordering::Relaxed);
-        self.pumps.drain(..).try_for_each(|pump| pump.join().expect("a relay does not panic"))
+        let ended = self.pumps.drain(..).map(|pump| pump.join().expect("a relay does not panic"));
+        let passed: Vec<Passed> = ended.collect::<io::Result<_>>()?;
+        Ok(passed.first().copied())
     }
 }
 
@@ -134,12 +135,13 @@ struct Pump {
     from: Arc<SyncDevice>,
     to: Arc<SyncDevice>,
     link: Link<Vec<u8>>,
-    counters: Arc<Counters>,
+    gauge: Gauge,
+    passed: Passed,
     stop: Arc<AtomicBool>,
 }
 
 impl Pump {
-    fn run(mut self) -> io::Result<()> {
+    fn run(mut self) -> io::Result<Passed> {
         // Sleeps end when they should, and not up to 50 µs later.
         nix::sys::prctl::set_timerslack(1)?;
         let clock = Clock::start();
@@ -152,7 +154,8 @@ impl Pump {
                 self.rest(&clock)?;
             }
         }
-        Ok(())
+        let (queue, longest_queue) = (self.gauge.found_by_most(), self.link.largest_queue());
+        Ok(Passed { queue, longest_queue, ..self.passed })
     }
 
     /// Takes what waits; tells whether anything did.
@@ -160,14 +163,15 @@ impl Pump {
         for taken in 0..BATCH {
             match self.from.recv(buffer) {
                 Ok(length) => {
-                    let packet = buffer[..length].to_vec();
-                    let _ = self.link.handle(clock.now(), "packet", length, packet);
+                    let (now, packet) = (clock.now(), buffer[..length].to_vec());
+                    if self.link.handle(now, "packet", length, packet).arrives() {
+                        self.gauge.enter(now, length as u64);
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(taken > 0),
                 Err(error) => return Err(error),
             }
         }
-        self.counters.queue.store(self.link.largest_queue(), Ordering::Relaxed);
         Ok(true)
     }
 
@@ -175,7 +179,7 @@ impl Pump {
         while let Some(arrival) = self.link.poll(now) {
             // A device whose queue is full loses the packet, as networks do.
             if self.to.send(&arrival.packet).is_ok() {
-                self.counters.count(&arrival.packet);
+                self.passed.count(&arrival.packet);
             }
         }
     }
@@ -189,14 +193,44 @@ impl Pump {
     }
 }
 
-impl Counters {
-    fn count(&self, packet: &[u8]) {
-        let counter = match protocol(packet) {
-            Some(6) => &self.tcp,
-            Some(17) => &self.udp,
-            _ => return,
-        };
-        counter.fetch_add(packet.len() as u64, Ordering::Relaxed);
+impl Passed {
+    fn count(&mut self, packet: &[u8]) {
+        match protocol(packet) {
+            Some(6) => self.tcp += packet.len() as u64,
+            Some(17) => self.udp += packet.len() as u64,
+            _ => {}
+        }
+    }
+}
+
+impl Gauge {
+    fn new(impairment: &Impairment) -> Self {
+        let limit = impairment.queue_limit().max(1);
+        Gauge { rate: impairment.rate, busy_until: Time::ZERO, found: [0; 101], limit }
+    }
+
+    /// A packet enters that is not lost.
+    fn enter(&mut self, now: Time, bytes: u64) {
+        if self.rate == 0 {
+            return;
+        }
+        let nanos =
+            |bytes: u64| u64::try_from(u128::from(bytes) * 8_000_000_000 / u128::from(self.rate)).unwrap_or(u64::MAX);
+        let waits = (self.busy_until.max(now) - now).as_nanos() * u128::from(self.rate) / 8_000_000_000;
+        let hundredth = usize::try_from(waits * 100 / u128::from(self.limit)).unwrap_or(usize::MAX).min(100);
+        self.busy_until = self.busy_until.max(now) + Duration::from_nanos(nanos(bytes));
+        self.found[hundredth] += 1;
+    }
+
+    /// In bytes, what 95 of 100 packets found, or less.
+    fn found_by_most(&self) -> u64 {
+        let all: u64 = self.found.iter().sum();
+        let mut left = all - all / 20;
+        let within = self.found.iter().position(|&found| {
+            left = left.saturating_sub(found);
+            left == 0
+        });
+        within.map_or(0, |hundredth| self.limit * hundredth as u64 / 100)
     }
 }
 
@@ -221,6 +255,21 @@ mod tests {
             let round_trip = 2.0 * impairment.delay.as_secs_f64();
             assert!((rate * round_trip / 8.0 - product as f64).abs() < 1.0, "{}", path.name());
         }
+    }
+
+    #[test]
+    fn the_queue_is_what_95_of_100_packets_found() {
+        // A megabyte a second, and of packets of 1000 bytes at most 100 wait.
+        let mut gauge = Gauge::new(&"rate=8mbit,queue=100kB".parse().unwrap());
+        let millis = |millis: u64| Time::from_nanos(millis * 1_000_000);
+        // 40 at once find up to 39 before them; 960 in step with the line keep that queue of 40.
+        (0..40).for_each(|_| gauge.enter(millis(0), 1000));
+        (1..=960).for_each(|at| gauge.enter(millis(at), 1000));
+        assert_eq!(gauge.found_by_most(), 39_000);
+        // After a pause nobody finds one.
+        (0..20_000).for_each(|at| gauge.enter(millis(2_000 + at), 1000));
+        assert_eq!(gauge.found_by_most(), 0);
+        assert_eq!(Gauge::new(&"none".parse().unwrap()).found_by_most(), 0);
     }
 
     #[test]

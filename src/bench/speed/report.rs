@@ -49,7 +49,7 @@ pub(super) fn measurements(scenarios: &[Measured]) -> String {
 
 fn cells(scenario: &Measured, row: &Row) -> [String; 6] {
     let Some(rate) = row.spread(|run| run.bits_per_second / 1e9) else {
-        let why = row.gave_up.clone().unwrap_or_else(|| "failed".to_owned());
+        let why = row.gave_up.clone().unwrap_or_else(|| "not measured".to_owned());
         return ["–".to_owned(), why, String::new(), String::new(), String::new(), "0".to_owned()];
     };
     let median = |of: &dyn Fn(&Run) -> f64| row.spread(of).map_or(0.0, |spread| spread.median);
@@ -109,10 +109,10 @@ fn notes(results: &Results) -> Vec<String> {
             if let Some(slowest) = row.spread_of(|run| run.slowest).filter(|_| scenario.clients > 100) {
                 note(format!("the slowest client took {:.2} × the time of the median one", slowest.median));
             }
-            #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-            let queue = |run: &Run| Some(run.queue_bytes? as f64 / scenario.line_bytes? as f64);
-            if let Some(queue) = row.spread_of(queue) {
-                note(format!("{} % of a bandwidth-delay product waited at most", percent(queue)));
+            let most = row.spread_of(|run| share(run.longest_queue_bytes?, scenario.line_bytes?));
+            if let Some((queue, most)) = row.spread_of(|run| share(run.queue_bytes?, scenario.line_bytes?)).zip(most) {
+                let (queue, most) = (percent(queue), percent(most));
+                note(format!("{queue} % of a bandwidth-delay product waited before 95 % of packets, {most} % at most"));
             }
         }
     }
@@ -133,6 +133,11 @@ fn notes(results: &Results) -> Vec<String> {
         }),
     );
     notes
+}
+
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+fn share(part: u64, all: u64) -> Option<f64> {
+    Some(part as f64 / all as f64)
 }
 
 fn percent(spread: Spread) -> String {

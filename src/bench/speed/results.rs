@@ -77,8 +77,9 @@ pub(super) struct Run {
     pub(super) fairness: Option<f64>,
     /// The slowest client's time over the median client's.
     pub(super) slowest: Option<f64>,
-    /// The most bytes that waited before the bottleneck.
+    /// Bytes that waited before the bottleneck: 95 of 100 packets found no more; and the most.
     pub(super) queue_bytes: Option<u64>,
+    pub(super) longest_queue_bytes: Option<u64>,
     /// Of what passed the bottleneck, when a TCP flow was beside it.
     pub(super) share: Option<f64>,
 }

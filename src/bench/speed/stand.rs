@@ -15,6 +15,7 @@ use super::path::Route;
 use super::place::Place;
 use super::plan::Scenario;
 use super::process::{self, Cost, Daemon, Ended, Launch};
+use super::relay::Passed;
 use super::results::Run;
 use super::tools::Tools;
 
@@ -77,10 +78,13 @@ impl<'a> Stand<'a> {
             self.stop(&who.daemon_name(), Signal::SIGKILL).await;
         }
         let cleared = self.files.clear();
-        let run = run?;
-        rested?;
+        let (run, passed) = (run?, rested?);
         cleared?;
-        Ok(run)
+        // Where two shared the path it has been told already.
+        Ok(match passed {
+            Some(passed) => with_queue(run, passed),
+            None => run,
+        })
     }
 
     /// Ends the processes that wait.
@@ -98,9 +102,7 @@ impl<'a> Stand<'a> {
         let deadline = deadline(scenario);
         let ran = tokio::time::timeout(deadline, self.fetch(scenario, who));
         let ran = ran.await.map_err(|_| Fault::Unfinished(deadline))??;
-        let queue_bytes = self.route.passed().map(|passed| passed.queue);
-        let said =
-            if who.tells_at_the_end() { self.stop(&who.daemon_name(), Signal::SIGINT).await } else { String::new() };
+        let said = if who.serves_once() { self.stop(&who.daemon_name(), Signal::SIGINT).await } else { String::new() };
         for ended in ran.ended.iter().flatten() {
             check_exit(who, ended)?;
         }
@@ -124,8 +126,7 @@ impl<'a> Stand<'a> {
             arrived: (!who.is_reliable() && who.writes_files()).then(|| share(bytes, all_bytes(scenario))),
             fairness: (scenario.clients > 1).then(|| fairness(&each)).flatten(),
             slowest: (scenario.clients > 1).then(|| slowest(&each)).flatten(),
-            queue_bytes,
-            share: None,
+            ..Run::default()
         })
     }
 
@@ -133,9 +134,9 @@ impl<'a> Stand<'a> {
     async fn fetch(&mut self, scenario: &Scenario, who: Contender) -> Result<Ran, Fault> {
         let name = Files::name(scenario.bytes);
         let commands = self.commands(scenario, who, &name);
-        let (daemon, _) =
-            self.daemons.get(&who.daemon_name()).ok_or_else(|| Fault::Failed("nobody serves".to_owned()))?;
-        daemon.forget_peak();
+        let daemon = self.daemons.get_mut(&who.daemon_name());
+        let (daemon, _) = daemon.ok_or_else(|| Fault::Failed("nobody serves".to_owned()))?;
+        daemon.forget();
         let place = if who.daemon_sends() { &self.route.client } else { &self.route.server };
         let before = (Usage::now(&self.clock)?, daemon.cost(), quiet::of_children(), self.clock.elapsed());
         let all = commands.iter().map(|commands| one_by_one(commands, place, &self.clock));
@@ -172,20 +173,21 @@ impl<'a> Stand<'a> {
         };
         let flow = first?;
         check_exit(tcp, &flow)?;
-        let (passed, elapsed) = (self.route.passed().unwrap_or_default(), flow.elapsed);
+        let (passed, elapsed) = (self.route.rest()?.unwrap_or_default(), flow.elapsed);
         let others = Usage::now(&self.clock)?.others_since(&before, Duration::ZERO);
         // It was cut off in the middle, and its server does not know yet.
         self.stop(&who.daemon_name(), Signal::SIGKILL).await;
-        Ok(Run {
+        self.stop(&tcp.daemon_name(), Signal::SIGKILL).await;
+        let run = Run {
             round,
             elapsed_ns: nanos(elapsed.as_secs_f64()),
             bytes: passed.udp,
             bits_per_second: rate(passed.udp, elapsed),
             others,
-            queue_bytes: Some(passed.queue),
             share: Some(share(passed.udp, passed.udp + passed.tcp)),
             ..Run::default()
-        })
+        };
+        Ok(with_queue(run, passed))
     }
 
     fn commands(&self, scenario: &Scenario, who: Contender, name: &str) -> Vec<Vec<Launch>> {
@@ -262,6 +264,10 @@ impl<'a> Stand<'a> {
         let used = u16::try_from(self.daemons.len()).unwrap_or(u16::MAX);
         Ok(FIRST_PORT.saturating_add(used).saturating_add(u16::try_from(self.runs % 1000).unwrap_or(0) * 20))
     }
+}
+
+fn with_queue(run: Run, passed: Passed) -> Run {
+    Run { queue_bytes: Some(passed.queue), longest_queue_bytes: Some(passed.longest_queue), ..run }
 }
 
 /// Runs commands one after the other.
