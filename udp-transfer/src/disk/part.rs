@@ -16,11 +16,13 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt};
 use labkit::{Exit, Failure};
 
-use super::hashing::{Following, Hashing, NoHash};
+use super::hashing::{Hashing, NoHash};
 use super::identity::is_same_file;
 use super::{Progress, shown};
+use passing::Passing;
 use place::Place;
 
+mod passing;
 mod place;
 mod room;
 #[cfg(test)]
@@ -49,7 +51,7 @@ pub struct Folder {
 #[derive(Debug)]
 pub struct Part {
     place: Place,
-    file: File,
+    file: Arc<File>,
     size: u64,
     hash: [u8; 32],
     existing: Existing,
@@ -58,8 +60,7 @@ pub struct Part {
     chunking: Chunking,
     chunks: Vec<Chunk>,
     hashing: Hashing,
-    /// The chunk that is written in order at the moment.
-    following: Option<Following>,
+    passing: Passing,
     is_verified: bool,
     is_finished: bool,
 }
@@ -67,8 +68,10 @@ pub struct Part {
 /// What is known of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Chunk {
-    /// So many bytes of it were written, none of them twice; all of them, and it is hashed.
+    /// So many bytes of it were written, none of them twice.
     Filling(u64),
+    /// All of them were, and its value is being worked out.
+    Full,
     /// It is hashed.
     Known([u8; 32]),
     /// It was written to after that: to be hashed at the end.
@@ -151,6 +154,8 @@ impl Folder {
         let chunking = Chunking::new(size);
         let chunks = (0..chunking.count()).map(|_| Chunk::Filling(0)).collect();
         let hashing = Hashing::default();
+        let file = Arc::new(file);
+        let passing = Passing::new(file.clone(), chunking);
         Ok(Part {
             place,
             file,
@@ -161,7 +166,7 @@ impl Folder {
             chunking,
             chunks,
             hashing,
-            following: None,
+            passing,
             is_verified: true,
             is_finished: false,
         })
@@ -197,6 +202,15 @@ impl Part {
         part
     }
 
+    /// Has a thread of its own hash what is written from now on, where there is one to be had: for files so large, and
+    /// machines with so much to spare, that a thread is worth it.
+    pub fn hash_beside(&mut self) {
+        if let Ok(beside) = Passing::beside(self.file.clone(), self.chunking) {
+            self.passing.settle(|value| learn(&mut self.chunks, value));
+            self.passing = beside;
+        }
+    }
+
     /// How the file is cut into chunks.
     #[must_use]
     pub fn chunking(&self) -> Chunking {
@@ -217,6 +231,7 @@ impl Part {
             )
             .hint("the server is broken, or lies"));
         }
+        self.passing.settle(drop);
         let length = self.length()?;
         let mut right: Vec<Range<u64>> = Vec::new();
         for (index, (expected, chunk)) in (0_u32..).zip(values.iter().zip(&mut self.chunks)) {
@@ -244,22 +259,26 @@ impl Part {
     /// Writes `bytes` at `offset`. Once it returns, a report may claim them.
     ///
     /// Chunks are hashed as they are written, while their bytes are in the processor's cache; those that are not written
-    /// in order are read again when they are full. Some 0.2 ms for each MiB.
+    /// in order are read again when they are full. Some 0.2 ms for each MiB, here or [beside](Part::hash_beside).
+    ///
+    /// Gives an empty buffer back, to be filled with what comes next.
     ///
     /// # Errors
     /// `BEYOND-END` when they are not of this file; `DISK-FULL` with [`Exit::Partial`], since the part is kept; or what
     /// the system says.
-    pub fn write_run(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
+    pub fn write_run(&mut self, offset: u64, bytes: impl Into<Vec<u8>>) -> Result<Vec<u8>, Failure> {
+        let mut bytes = bytes.into();
         let end = offset.checked_add(bytes.len() as u64).filter(|end| *end <= self.size);
         let Some(end) = end else {
             let message = format!("{} bytes at {offset} lie beyond the end of {}", bytes.len(), shown(self.path()));
             return Err(Failure::new(Exit::CheckFailed, "BEYOND-END", message));
         };
-        self.file.write_all_at(bytes, offset).map_err(|error| self.failed("write to", &error))?;
+        self.file.write_all_at(&bytes, offset).map_err(|error| self.failed("write to", &error))?;
         if self.is_verified {
-            self.note_written(offset..end, bytes);
+            return Ok(self.note_written(offset..end, bytes));
         }
-        Ok(())
+        bytes.clear();
+        Ok(bytes)
     }
 
     /// Whether all bytes are here and are the right ones. Re-reads what was not hashed on the way.
@@ -311,9 +330,11 @@ impl Part {
         Ok(Finished { path: self.path(), size: self.size })
     }
 
-    fn note_written(&mut self, written: Range<u64>, bytes: &[u8]) {
+    /// Counts what was written, and hands it to whoever hashes it. Gives an empty buffer back.
+    fn note_written(&mut self, written: Range<u64>, bytes: Vec<u8>) -> Vec<u8> {
         let chunk_length = self.chunking.range(0).end.max(1);
         let first = u32::try_from(written.start / chunk_length).unwrap_or(u32::MAX);
+        let mut pieces = Vec::new();
         for index in first..self.chunking.count() {
             let range = self.chunking.range(index);
             if range.start >= written.end {
@@ -324,47 +345,25 @@ impl Part {
                 *chunk = Chunk::Unknown;
                 continue;
             };
-            let here = range.start.max(written.start)..range.end.min(written.end);
-            let filled = filled.saturating_add(here.end - here.start);
-            *chunk = Chunk::Filling(filled);
-            self.follow(index, &here, part_of(bytes, written.start, &here));
-            if filled >= range.end - range.start {
-                self.hash_full(index, range.end);
-            }
+            let here = range.end.min(written.end) - range.start.max(written.start);
+            let filled = filled.saturating_add(here);
+            let is_full = filled >= range.end - range.start;
+            *chunk = if is_full { Chunk::Full } else { Chunk::Filling(filled) };
+            pieces.push((index, is_full));
         }
-    }
-
-    /// Goes on hashing the chunk that is written in order; begins with it where these are its first bytes.
-    fn follow(&mut self, index: u32, here: &Range<u64>, bytes: &[u8]) {
-        if here.start == self.chunking.range(index).start {
-            self.following = Some(Following::new(self.chunking, index));
-        }
-        let follows = self.following.as_mut().is_none_or(|following| following.take(index, here.start, bytes));
-        // Behind a gap, or twice: what was hashed so far may not be what the file has. Of another chunk, it still is.
-        if !follows && self.following.as_ref().is_some_and(|following| following.is_of(index)) {
-            self.following = None;
-        }
-    }
-
-    /// A chunk has all its bytes: they were hashed on the way, or are read again.
-    fn hash_full(&mut self, index: u32, end: u64) {
-        let followed = self.following.take_if(|following| following.is_of(index));
-        let value = followed.and_then(|following| following.value(index, end)).or_else(|| {
-            // Where that fails, the end will tell: these bytes are written all the same.
-            self.hashing.chunk(&self.file, self.chunking, index, &mut super::unwatched).ok()
-        });
-        if let Some(chunk) = self.chunks.get_mut(index as usize) {
-            *chunk = value.map_or(Chunk::Unknown, Chunk::Known);
-        }
+        self.passing.pass(written.start, bytes, pieces, |value| learn(&mut self.chunks, value))
     }
 
     /// The hash of all there is; none where bytes that should be there are not.
     fn whole_hash(&mut self, progress: &mut Progress<'_>) -> Result<Option<[u8; 32]>, Failure> {
+        self.passing.settle(|value| learn(&mut self.chunks, value));
         let mut values = Vec::with_capacity(self.chunks.len());
         for index in 0..self.chunking.count() {
             match self.chunks.get(index as usize) {
                 Some(Chunk::Known(value)) => values.push(*value),
-                Some(Chunk::Filling(_) | Chunk::Unknown) | None => values.push(self.hash_chunk(index, progress)?),
+                Some(Chunk::Filling(_) | Chunk::Full | Chunk::Unknown) | None => {
+                    values.push(self.hash_chunk(index, progress)?)
+                }
             }
         }
         Ok(self.chunking.merge(&values))
@@ -427,10 +426,11 @@ pub fn whole_blocks(right: &[Range<u64>], layout: Layout) -> RangeSet {
     held
 }
 
-/// The part of `bytes`, which were written at `start`, that lies in `here`.
-fn part_of<'a>(bytes: &'a [u8], start: u64, here: &Range<u64>) -> &'a [u8] {
-    let at = |offset: u64| usize::try_from(offset.saturating_sub(start)).unwrap_or(usize::MAX);
-    bytes.get(at(here.start)..at(here.end)).unwrap_or_default()
+/// What came of a chunk that was full, unless it was written to since.
+fn learn(chunks: &mut [Chunk], (index, value): passing::Value) {
+    if let Some(chunk) = chunks.get_mut(index as usize).filter(|chunk| **chunk == Chunk::Full) {
+        *chunk = value.map_or(Chunk::Unknown, Chunk::Known);
+    }
 }
 
 fn stopped(path: &Path) -> Failure {

@@ -135,10 +135,14 @@ fn the_order_of_the_runs_does_not_matter_nor_that_some_come_twice() {
 #[test]
 fn what_is_hashed_on_the_way_is_what_was_written_last() {
     // In order, but for bytes that came wrong first: before, in the middle of, and after what was hashed by then.
-    for at in [0, 30_000, 100_000, MIB as u64 - 10] {
+    let places = [0, 30_000, 100_000, MIB as u64 - 10];
+    for (at, is_beside) in places.into_iter().flat_map(|at| [(at, false), (at, true)]) {
         let (root, folder) = folder();
         let file = wanted(MIB + 7, 2);
         let mut part = file.begin(&folder, Existing::Keep).unwrap();
+        if is_beside {
+            part.hash_beside();
+        }
         part.write_run(at, &[0xaa; 5]).unwrap();
         for start in (0..file.size()).step_by(20_000) {
             file.write(&mut part, start..(start + 20_000).min(file.size()));
@@ -152,6 +156,41 @@ fn what_is_hashed_on_the_way_is_what_was_written_last() {
         part.finish(&mut unwatched).unwrap();
         assert!(fs::read(root.path().join("a")).unwrap() == file.bytes, "{at}");
     }
+}
+
+#[test]
+fn a_thread_beside_finds_the_same_in_whatever_order_it_is_written() {
+    let (root, folder) = folder();
+    let file = wanted(9 * MIB + 5, 4);
+    let mut part = file.begin(&folder, Existing::Keep).unwrap();
+    part.hash_beside();
+    let starts = (0..file.size()).step_by(700_000);
+    let (late, early): (Vec<u64>, Vec<u64>) = starts.partition(|start| start % 3 == 0);
+    for start in early.into_iter().chain(late.into_iter().rev()) {
+        file.write(&mut part, start..(start + 700_000).min(file.size()));
+    }
+    // Every chunk was hashed on the way, by its bytes or from the file: at the end nothing is left to read.
+    let mut read = 0;
+    part.verify(&mut |bytes| {
+        read += bytes;
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(read, 0);
+    part.finish(&mut unwatched).unwrap();
+    assert!(fs::read(root.path().join("a")).unwrap() == file.bytes);
+}
+
+#[test]
+fn what_a_thread_beside_still_hashes_does_not_keep_the_next_client_out() {
+    let (_root, folder) = folder();
+    let file = wanted(5 * MIB, 4);
+    for upto in (1..=5).map(|n| n * MIB as u64) {
+        let mut part = file.begin(&folder, Existing::Keep).unwrap();
+        part.hash_beside();
+        file.write(&mut part, 0..upto);
+    }
+    file.complete(file.begin(&folder, Existing::Keep).unwrap()).unwrap();
 }
 
 #[test]
@@ -335,10 +374,10 @@ fn bytes_beyond_the_end_are_not_written() {
     let file = wanted(100, 1);
     let mut part = file.begin(&folder, Existing::Keep).unwrap();
     for (offset, length) in [(100, 1), (0, 101), (99, 2), (u64::MAX, 1), (u64::MAX - 5, 100)] {
-        let written = part.write_run(offset, &vec![0; length]);
+        let written = part.write_run(offset, vec![0; length]);
         assert_eq!(written.unwrap_err().code, "BEYOND-END", "{offset}");
     }
-    part.write_run(100, &[]).unwrap();
+    part.write_run(100, []).unwrap();
     assert_eq!(fs::metadata(root.path().join("a.part")).unwrap().len(), 0);
 }
 

@@ -19,6 +19,8 @@ use crate::reliable::gauge;
 
 /// How often wrong chunks are fetched again before the file is given up. Each datagram has a checksum, so once is rare.
 const REPAIRS: u32 = 3;
+/// From this size on, a file's chunks are hashed by a thread of its own.
+const WORTH_A_THREAD: u64 = 8 << 20;
 /// The most holes told of one file.
 const MOST_HOLES: usize = 1_000;
 
@@ -88,6 +90,8 @@ impl Fetching<'_> {
         let mut part = self.folder.begin(&job.target, entry.size, entry.hash, self.config.existing)?;
         if self.config.verify == Verify::Nothing {
             part = part.unverified();
+        } else if entry.size >= WORTH_A_THREAD && self.has_a_processor_to_spare() {
+            part.hash_beside();
         }
         let mut right: Vec<Range<u64>> = Vec::new();
         if part.left_behind() > 0 {
@@ -128,6 +132,11 @@ impl Fetching<'_> {
                 }
             }
         }
+    }
+
+    /// Whether a thread that hashes would not take its processor from another client.
+    fn has_a_processor_to_spare(&self) -> bool {
+        std::thread::available_parallelism().is_ok_and(|processors| processors.get() > self.config.clients.into())
     }
 
     /// Whether the file lies there under its final name, with these very bytes.

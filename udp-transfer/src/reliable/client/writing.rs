@@ -48,9 +48,8 @@ impl Writer {
     pub(super) fn flush(&mut self, part: &mut Part) -> Result<std::ops::Range<u64>, Failure> {
         let run = self.first.0..self.first.0 + self.count;
         if self.count > 0 {
-            part.write_run(self.layout.offset(self.first), &self.bytes)?;
+            self.bytes = part.write_run(self.layout.offset(self.first), std::mem::take(&mut self.bytes))?;
             self.count = 0;
-            self.bytes.clear();
         }
         Ok(run)
     }
