@@ -97,7 +97,7 @@ pub enum DecodeError {
 /// When the bytes are not exactly one datagram, written the one way it can be written.
 pub fn decode(datagram: &[u8]) -> Result<Datagram<'_>, DecodeError> {
     let (sealed, sum) = datagram.split_last_chunk::<CHECKSUM>().ok_or(DecodeError::TooShort)?;
-    if crc32c::crc32c(sealed) != u32::from_be_bytes(*sum) {
+    if crc_fast::crc32_iscsi(sealed) != u32::from_be_bytes(*sum) {
         return Err(DecodeError::Checksum);
     }
     let mut reader = Reader::new(sealed);
@@ -171,7 +171,7 @@ impl Datagram<'_> {
 
 /// Ends the datagram that begins at `start` with its checksum.
 pub fn seal(datagrams: &mut Vec<u8>, start: usize) {
-    let sum = datagrams.get(start..).map_or(0, crc32c::crc32c);
+    let sum = datagrams.get(start..).map_or(0, crc_fast::crc32_iscsi);
     datagrams.extend_from_slice(&sum.to_be_bytes());
 }
 

@@ -35,7 +35,7 @@ pub fn is_framed(bytes: &[u8]) -> bool {
 
 /// Puts the checksum behind the fields of a datagram.
 pub fn seal(fields: &mut Vec<u8>) {
-    fields.extend(crc32c::crc32c(fields).to_be_bytes());
+    fields.extend(crc_fast::crc32_iscsi(fields).to_be_bytes());
 }
 
 /// Reads one datagram.
@@ -49,7 +49,7 @@ pub fn decode(bytes: &[u8]) -> Result<Datagram, DecodeError> {
     if reader.array::<4>().map_err(|_| DecodeError::Foreign)? != MAGIC {
         return Err(DecodeError::Foreign);
     }
-    if crc32c::crc32c(fields) != u32::from_be_bytes(*sum) {
+    if crc_fast::crc32_iscsi(fields) != u32::from_be_bytes(*sum) {
         return Err(DecodeError::Damaged);
     }
     let kind = reader.u8()?;
