@@ -245,6 +245,17 @@ mod tests {
     }
 
     #[test]
+    fn the_guide_shows_the_table_as_it_is_printed() {
+        let guide = include_str!("../../../udp-transfer/README.md");
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let printed = text(&some());
+        let headers = words(printed.lines().nth(1).unwrap());
+        assert!(guide.lines().any(|line| words(line) == headers), "{headers:?}");
+        let legend = how(&some()).replace("1 round", "3 rounds");
+        assert!(guide.contains(&legend), "{legend}");
+    }
+
+    #[test]
     fn what_was_stopped_says_so_first() {
         let stopped = Results { ended: Ended::Interrupted, runs: 3, ..some() };
         assert!(markdown(&stopped).contains("**Partial: stopped before the end: 3 of 6 runs were made.**"));
