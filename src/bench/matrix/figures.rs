@@ -6,7 +6,8 @@ use view::chart::{Figure, Panel, Point, Scale};
 use super::plan::Cell;
 use super::report::rounds;
 use super::results::{Ended, Results};
-use super::summary::{Spread, Summary, summaries};
+use super::summary::{Summary, summaries};
+use crate::bench::stats::Spread;
 
 /// What a client gets, as more of them fetch at once.
 #[must_use]
@@ -30,7 +31,7 @@ pub(super) fn loss(results: &Results) -> Figure {
     }
 }
 
-fn point(Spread { median, min, max }: Spread, factor: f64) -> Point {
+fn point(Spread { median, min, max, .. }: Spread, factor: f64) -> Point {
     Point { middle: median * factor, low: min * factor, high: max * factor }
 }
 

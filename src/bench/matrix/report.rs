@@ -9,7 +9,8 @@ use udp_transfer::report::show_percent;
 
 use super::results::{Ended, Results};
 use super::row::Row;
-use super::summary::{Spread, Summary, summaries};
+use super::summary::{Summary, summaries};
+use crate::bench::stats::Spread;
 
 const HEADERS: [&str; 9] =
     ["size", "clients", "mode", "whole", "MB/s each", "MB/s in all", "of TCP", "lost", "sent/file"];
@@ -135,11 +136,11 @@ fn details(row: &Row) -> [String; 12] {
     ]
 }
 
-fn spread(Spread { median, min, max }: Spread) -> String {
+fn spread(Spread { median, min, max, .. }: Spread) -> String {
     if min == max { three(median) } else { format!("{} ({}–{})", three(median), three(min), three(max)) }
 }
 
-fn lost(Spread { median, min, max }: Spread) -> String {
+fn lost(Spread { median, min, max, .. }: Spread) -> String {
     if min == max { percent(median) } else { format!("{} ({}–{})", percent(median), percent(min), percent(max)) }
 }
 
@@ -264,8 +265,8 @@ mod tests {
 
     #[test]
     fn a_spread_is_shown_where_there_is_one() {
-        assert_eq!(spread(Spread { median: 512.4, min: 9.0, max: 1_204.0 }), "512 (9.00–1204)");
-        assert_eq!(spread(Spread { median: 3.0, min: 3.0, max: 3.0 }), "3.00");
-        assert_eq!(lost(Spread { median: 0.4, min: 0.0, max: 50_000.0 }), "<0.01 % (0 %–5.00 %)");
+        assert_eq!(spread(Spread { median: 512.4, min: 9.0, max: 1_204.0, n: 3 }), "512 (9.00–1204)");
+        assert_eq!(spread(Spread { median: 3.0, min: 3.0, max: 3.0, n: 3 }), "3.00");
+        assert_eq!(lost(Spread { median: 0.4, min: 0.0, max: 50_000.0, n: 3 }), "<0.01 % (0 %–5.00 %)");
     }
 }

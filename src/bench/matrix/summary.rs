@@ -6,17 +6,7 @@ use super::plan::Cell;
 use super::results::Results;
 use super::row::{Row, Success};
 use crate::bench::matrix::mode::Mode;
-
-/// The middle of several rounds, the lowest and the highest.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Spread {
-    /// Half of the rounds are not above it.
-    pub median: f64,
-    /// The lowest.
-    pub min: f64,
-    /// The highest.
-    pub max: f64,
-}
+use crate::bench::stats::Spread;
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,18 +32,6 @@ pub(super) struct Summary {
     pub sent_per_file_byte: Option<f64>,
     /// The median of `mb_per_s_in_all`, as a ratio to that of plain TCP; none where that was not measured.
     pub of_tcp: Option<f64>,
-}
-
-impl Spread {
-    /// Of these values; none where there are none.
-    #[must_use]
-    pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut values: Vec<f64> = values.into_iter().collect();
-        values.sort_by(f64::total_cmp);
-        let (&min, &max) = (values.first()?, values.last()?);
-        let (below, above) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
-        Some(Spread { median: below.midpoint(above), min, max })
-    }
 }
 
 /// One line for each cell that was measured, in the order of the plan.
@@ -125,14 +103,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_middle_is_no_mean() {
-        let spread = Spread::of([9.0, 1.0, 2.0]).unwrap();
-        assert_eq!((spread.median, spread.min, spread.max), (2.0, 1.0, 9.0));
-        assert_eq!(Spread::of([1.0, 2.0]).unwrap().median, 1.5);
-        assert_eq!(Spread::of([]), None);
-    }
-
-    #[test]
     fn clients_of_a_round_are_put_together_before_rounds_are() {
         // Two clients of 1 MB: 1 s and 2 s, then 2 s and 4 s.
         let rows = [(1, 1, 1), (1, 2, 2), (2, 1, 2), (2, 2, 4)]
@@ -141,8 +111,8 @@ mod tests {
         let all = summaries(&results(rows.into_iter().chain(tcp).collect()));
         let one = all.iter().find(|one| one.cell.mode != Mode::Tcp).unwrap();
         assert_eq!((one.rounds, one.fetches, one.whole), (2, 4, 4));
-        assert_eq!(one.seconds, Spread { median: 3.0, min: 2.0, max: 4.0 });
-        assert_eq!(one.mb_per_s_in_all, Spread { median: 0.75, min: 0.5, max: 1.0 });
+        assert_eq!(one.seconds, Spread { median: 3.0, min: 2.0, max: 4.0, n: 2 });
+        assert_eq!(one.mb_per_s_in_all, Spread { median: 0.75, min: 0.5, max: 1.0, n: 2 });
         assert_eq!(one.mb_per_s_each.max, 0.75);
         assert_eq!(one.of_tcp, Some(0.375), "of the 2 MB/s of TCP");
         assert_eq!(one.sent_per_file_byte, Some(1.0));
