@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # $out and the verbs used here are scripts/lab's
 # What the anycast lab must show, in containers. Sourced by `scripts/lab anycast check`.
 
-plan 39
+plan 45
 
 # System A's nine segments; > is towards the server. The greeting's length is put in.
 nine() { echo ">S <S. >. <P.($1) >. <F. >. >F. <."; }
@@ -87,45 +87,64 @@ sticky_and_even() {
     equal "the nearest answers, too" "$(grep -o '"answered":[0-9]*' "$out/nearest.json")" '"answered":80'
 }
 
-# The same with IPv6 beside IPv4, which the lab's own network leaves out: the resolver sorts the addresses then.
+# The same with IPv6 beside IPv4, which the lab's own network leaves out: the resolver sorts the addresses then. And one
+# name, half, has an IPv6 address that nobody listens on.
 dual_stack_trap() {
     local label=com.docker.compose.project=$COMPOSE_PROJECT_NAME net=$COMPOSE_PROJECT_NAME-dual image=${CASTLAB_IMAGE:-castlab} n
     docker network create --label "$label" --ipv6 --subnet "fd00:28:$(($$ % 9999))::/64" "$net" >/dev/null || true
-    for n in 1 2 3; do
-        docker run -d --init --label "$label" --name "$net-$n" --network "$net" --network-alias server "$image" \
-            anycast-server --bind '[::]:5000' --name "server$n" >/dev/null || true
-    done
-    sleep 1
-    ask_both() { docker run --rm --network "$net" "$image" anycast-client server --count 60 --json "$@" 2>>"$out/dual.err" || true; }
-    ask_both --pick first >"$out/first.json"
+    serve() { docker run -d --init --label "$label" --name "$net-$1" --network "$net" --network-alias "$2" "$image" \
+        anycast-server --bind "$3" --name "$1" >/dev/null || true; }
+    for n in 1 2 3 4 5; do serve "server$n" server '[::]:5000'; done
+    serve half half 0.0.0.0:5000
+    ask_both() { docker run --rm --network "$net" "$image" anycast-client "$@" 2>>"$out/dual.err" || true; }
+    local deadline=$((SECONDS + 30))
+    while [ "$(ask_both server --pick round-robin --count 10 --tries 1 --json | grep -c '"answered":10,')" -lt 1 ] &&
+        [ "$SECONDS" -lt "$deadline" ]; do sleep 0.3; done
+    ask_both server --pick first --count 60 --json >"$out/first.json"
     equal "with IPv6, whoever takes the first address asks one replica 60 times" "$(answers "$out/first.json" | awk '{print $2}')" 60
     equal "and is told by which rule" "$(grep -o 'rule 9: it shares the longest prefix with our own address' "$out/first.json")" \
         "rule 9: it shares the longest prefix with our own address"
-    ask_both --pick random -6 >"$out/random.json"
-    equal "who picks at random asks all three" "$(answers "$out/random.json" | awk '$2 > 0' | count .)" 3
-    docker rm -f "$net-1" "$net-2" "$net-3" >/dev/null || true
+    ask_both server -6 --count 500 --concurrency 8 --seed 7 >"$out/random6.log"
+    equal "who picks at random over IPv6 is answered by all five" "$(grep -o '^500 of 500 connections answered by 5 replicas' "$out/random6.log")" \
+        "500 of 500 connections answered by 5 replicas"
+    equal "as evenly as chance" "$(count '^as even as chance. yes ' "$out/random6.log")" 1
+    ask_both server --count 500 --concurrency 8 --seed 8 >"$out/random46.log"
+    equal "and as evenly over both families" "$(count '^as even as chance. yes ' "$out/random46.log")" 1
+    ask_both half --pick first --tries 1 --json >"$out/half.json"
+    equal "where IPv6 leads nowhere, whoever takes the first address is refused" \
+        "$(grep -o '"answered":[0-9]*,"unanswered":[0-9]*' "$out/half.json")" '"answered":0,"unanswered":1'
+    ask_both half --pick race --tries 2 --count 20 --json >"$out/race.json"
+    equal "and whoever lets both families race is answered over IPv4" \
+        "$(grep -o '"answered":[0-9]*,"unanswered":[0-9]*' "$out/race.json") $(answers "$out/race.json" | awk '$2 > 0' | count .)" \
+        '"answered":20,"unanswered":0 1'
+    docker rm -f "$net"-server{1..5} "$net-half" >/dev/null || true
     docker network rm "$net" >/dev/null || true
 }
 
-# The client looked the name up before the replica died, so it meets the dead address and must go on.
-a_replica_dies() {
-    local victim client
+# Two hundred connections a second, each allowed to go on to the next candidate. The client meets the dead address until it
+# has looked the name up again.
+a_replica_dies_under_load() {
+    local victim name client
     : >"$out/dying.log" # it is read before its writer has begun
     victim=$(ids server | sed -n 1p)
-    dc run --rm -T client --count 40 --interval 100ms --pick round-robin --timeout 500ms server:5000 \
+    name=$(docker inspect -f '{{.Config.Hostname}}' "$victim")
+    dc run --rm -T client --watch --count 2000 --interval 5ms --concurrency 8 --timeout 300ms --seed 7 server:5000 \
         >"$out/dying.log" 2>&1 & client=$!
     local deadline=$((SECONDS + 90)) # a container may take long to start on a busy machine
-    while [ "$(count '^Received:' "$out/dying.log")" -lt 10 ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.2; done
+    while [ "$(count "(\] |-> )$name( answers$|:)" "$out/dying.log")" -lt 1 ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.1; done
+    sleep 2
     docker kill "$victim" >/dev/null
     local code=0; wait "$client" || code=$?
-    equal "a replica is killed in mid-run, and the client still ends with 0" "$code" 0
-    equal "all 40 of its connections were answered" "$(count '^Received: Hello from ' "$out/dying.log")" 40
-    at_least "it met the dead replica and went on to the next, and says so" \
+    equal "one of five is killed under load, and a client with retry still ends with 0" "$code" 0
+    equal "not one of its 2000 connections failed" "$(grep -o '^2000 of 2000 connections answered by 5 replicas' "$out/dying.log")" \
+        "2000 of 2000 connections answered by 5 replicas"
+    at_least "it met the dead replica, went on to the next, and says so" \
         "$(sed -n 's/^\([0-9]*\) tr[yies]* failed, the first at .*/\1/p' "$out/dying.log")" 1
-    local name; name=$(docker inspect -f '{{.Config.Hostname}}' "$victim")
-    equal "the dead replica answered before that and never after" \
-        "$(sed '1,/going on to the next/d' "$out/dying.log" | count "Hello from $name ") later, $(($(count "Hello from $name " "$out/dying.log") > 0)) before" \
-        "0 later, 1 before"
+    equal "it says who answers no more" "$(count "\] $name answers no more, for " "$out/dying.log")" 1
+    at_least "and prints the gap each time" "$(count ', [0-9]+ attempts? failed, gap [0-9.]+ .?s$' "$out/dying.log")" 1
+    echo "   killed under load: $(grep -o "$name answers no more, for .*" "$out/dying.log"); $(grep -o '^[0-9]* tr[yies]* failed' "$out/dying.log")," \
+        "$(sed -n 's/^another replica .*, in \([0-9]* gaps*\)$/\1/p' "$out/dying.log"), $(grep -o '^longest gap: .*' "$out/dying.log")"
+    equal "the dead replica never answers again" "$(sed "1,/\] $name answers no more/d" "$out/dying.log" | count "-> $name:")" 0
 }
 
 a_clean_end() {
@@ -169,7 +188,7 @@ five_names() {
 one_name_five_replicas
 a_hundred_connections
 sticky_and_even
-a_replica_dies
+a_replica_dies_under_load
 a_clean_end
 parts_alone
 five_names
