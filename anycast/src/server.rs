@@ -10,6 +10,7 @@ use std::sync::Arc;
 use events::{Event, Outcome};
 use labkit::{Failure, Session, Shutdown, socket};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 pub use config::{Config, Protocol};
@@ -58,35 +59,28 @@ pub async fn run_beside(
     let config = &replica.config;
     let mut main = Door::new(replica.clone(), config.protocol, config.max_connections, tasks.clone());
     main.limit = config.connections;
-    let beside = match http {
+    let mut beside = match http {
         Some(http) => {
             session.output.line(format!("[server] HTTP on {}", http.address));
             let mut door = Door::new(replica.clone(), Protocol::Http, BESIDE_AT_ONCE, tasks.clone());
             door.is_beside = true;
-            Some(tokio::spawn(door.keep(http)))
+            door.open(http)
         }
-        None => None,
+        None => JoinSet::new(),
     };
-    // Dropping a listener refuses whoever connects from now on at once, instead of letting them wait for us.
-    // A task of its own: then it runs among the workers, and whom it lets in is served by the same one.
-    let mut keeping = tokio::spawn(main.keep(listener));
+    let mut keepers = main.open(listener);
     let asked_to_finish = async {
         session.shutdown.requested().await;
         drain(&replica).await;
-        stop.request();
-        // The door closes by itself now.
-        std::future::pending::<()>().await;
     };
     tokio::select! {
-        // A panic there was told already.
-        _ = &mut keeping => {}
+        // The first that ends, because the limit is reached: or by a panic, which was told already.
+        _ = keepers.join_next() => {}
         () = asked_to_finish => {}
     }
     stop.request();
-    if let Some(beside) = beside {
-        // It ends with the others; a panic there was told already.
-        let _ = beside.await;
-    }
+    // With the last keeper goes the listener: whoever connects from now on is refused at once, instead of waiting for us.
+    while keepers.join_next().await.is_some() || beside.join_next().await.is_some() {}
     tasks.close();
     tasks.wait().await; // Each task is bounded by its deadline.
     let served = replica.served();

@@ -3,8 +3,10 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use super::Protocol;
@@ -42,6 +45,7 @@ pub(super) struct Door {
     pub(super) limit: Option<u64>,
     /// Whether this is the door beside the main one, whose answers are not counted.
     pub(super) is_beside: bool,
+    let_in: AtomicU64,
 }
 
 impl Door {
@@ -54,13 +58,22 @@ impl Door {
             tasks,
             limit: None,
             is_beside: false,
+            let_in: AtomicU64::default(),
         }
     }
 
-    /// Lets people in until the replica stops or the limit is reached.
-    pub(super) async fn keep(self, listener: Listener) {
-        let mut flow = 0;
-        while self.limit.is_none_or(|limit| flow < limit) {
+    /// Opens it: as many let people in as there are processors, or one where they are to be counted out. They end when the
+    /// replica stops or the limit is reached.
+    pub(super) fn open(self, listener: Listener) -> JoinSet<()> {
+        let most = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let keepers = if self.limit.is_some() { 1 } else { most };
+        let shared = (Arc::new(self), Arc::new(listener));
+        std::iter::repeat_n(shared, keepers).map(|(door, listener)| async move { door.keep(&listener).await }).collect()
+    }
+
+    /// Lets people in.
+    async fn keep(&self, listener: &Listener) {
+        while self.limit.is_none_or(|limit| self.let_in.load(Ordering::Relaxed) < limit) {
             let Some((stream, peer)) = self.replica.stop.or(listener.accept()).await else { break };
             let Ok(slot) = self.slots.clone().try_acquire_owned() else {
                 self.turn_away(stream, peer);
@@ -69,7 +82,7 @@ impl Door {
             let connection = Connection {
                 stream,
                 peer,
-                flow,
+                flow: self.let_in.fetch_add(1, Ordering::Relaxed),
                 protocol: self.protocol,
                 is_beside: self.is_beside,
                 local: listener.local(),
@@ -85,7 +98,6 @@ impl Door {
             if matches!(at_once, Ok(Poll::Pending)) {
                 self.tasks.spawn(served);
             }
-            flow += 1;
         }
     }
 
