@@ -137,6 +137,8 @@ impl Bbr {
 
     /// How long a cycle takes at least; to that comes up to a second by chance, so that flows do not probe in step.
     const CYCLE: Duration = Duration::from_secs(2);
+    /// The first takes only this long where startup ended early.
+    const SOON: Duration = Duration::from_millis(100);
     /// Nor does it take more round trips than Reno would take to grow by a window (section 5.3.3.5.2), up to this many.
     const CYCLE_ROUNDS: u64 = 63;
 
@@ -201,13 +203,23 @@ impl Bbr {
             self.model.forget_oldest();
         }
         self.look_whose_the_queue_is(now);
-        if let Phase::Up(probe) = &mut self.phase {
-            let fastest = self.model.last().fastest;
-            if fastest >= share(self.growth.best, Self::GROWING) {
-                (self.growth.best, probe.round) = (fastest, self.model.rounds());
-            }
-            self.step = self.step.saturating_mul(2).min(self.pipe());
+        self.probe_on();
+    }
+
+    /// A round trip of probing ended. It is not flat when more came of it, nor while the most that did no harm is what holds
+    /// it back.
+    fn probe_on(&mut self) {
+        let Phase::Up(mut probe) = self.phase else { return };
+        let fastest = self.model.last().fastest;
+        if fastest >= share(self.growth.best, Self::GROWING) {
+            self.growth.best = fastest;
+            probe.round = self.model.rounds();
         }
+        if self.most < self.target() {
+            probe.round = self.model.rounds();
+        }
+        self.step = self.step.saturating_mul(2).min(self.pipe());
+        self.phase = Phase::Up(probe);
     }
 
     /// Section 5.3.1.2 and 5.3.1.3: startup, or probing, is over when the rate grows no more or a queue overflows.
@@ -248,7 +260,13 @@ impl Bbr {
                 self.cycle.round = self.model.rounds();
                 self.phase = Phase::Drain;
             }
-            Phase::Drain if in_flight <= self.pipe() => self.go_down(now),
+            Phase::Drain if in_flight <= self.pipe() => {
+                self.go_down(now);
+                if self.most < u64::MAX {
+                    // A loss ended startup, and nobody knows how much more there is: that is looked at soon.
+                    self.cycle.takes = Self::SOON;
+                }
+            }
             Phase::Down | Phase::Cruise(_) if self.is_time_to_probe(now) => {
                 (self.slower, self.less) = (u64::MAX, u64::MAX);
                 self.phase = Phase::Refill(self.model.rounds() + 1);
