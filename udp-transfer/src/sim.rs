@@ -10,6 +10,7 @@
 //! # Ok::<(), netsim::ImpairmentError>(())
 //! ```
 
+mod contest;
 mod disk;
 mod line;
 mod shared;
@@ -23,6 +24,7 @@ use arq::{Outcome, Policy, RangeSet};
 use events::Record;
 use netsim::{Impairment, Tally};
 
+pub use contest::{Contest, Contestant, Course};
 pub use disk::Disk;
 pub use shared::{Flow, Shared, Usage};
 pub use table::{Row, Table};
@@ -107,7 +109,7 @@ impl Default for Scenario {
             block: 100,
             forward: link.clone(),
             backward: link,
-            congestion: Choice::Cubic,
+            congestion: Choice::default(),
             rate: None,
             credit: 1_024,
             held: RangeSet::new(),

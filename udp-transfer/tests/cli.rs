@@ -326,6 +326,11 @@ fn the_simulator_prints_the_table_and_runs_one_scenario() {
     assert_eq!(run.status.code(), Some(0));
     assert!(String::from_utf8(run.stdout).unwrap().contains("4 sent, 1 of them again"));
     assert!(std::fs::read_to_string(&events).unwrap().lines().count() > 10);
+    let contest = simulate(&["congestion", "--json"]);
+    let rows =
+        serde_json::from_slice::<serde_json::Value>(&contest.stdout).unwrap()["rows"].as_array().unwrap().clone();
+    assert_eq!(rows.len(), 18, "six paths, three congestion controls");
+    assert!(rows.iter().any(|row| row["congestion"] == "bbr" && row["line_used_permille"].as_u64() > Some(900)));
     assert_eq!(simulate(&["run", "tcp"]).status.code(), Some(2));
     assert_eq!(simulate(&["--loss", "200%"]).status.code(), Some(2));
 }

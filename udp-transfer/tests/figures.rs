@@ -3,7 +3,7 @@
 use arq::Policy;
 use arq::congestion::Choice;
 use netsim::{Chance, Impairment};
-use udp_transfer::sim::{Scenario, Table};
+use udp_transfer::sim::{Contest, Course, Scenario, Table};
 
 fn link(text: &str) -> Impairment {
     text.parse().expect("an impairment")
@@ -94,10 +94,35 @@ fn the_table_of_modes_and_losses_is_what_it_was() {
         let [_, stop_and_wait, few, _, selective] = column[..] else { panic!("{column:?}") };
         assert!(selective <= few && few <= stop_and_wait, "at {}: {column:?}", losses[at]);
     }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tables/mode-loss.txt");
-    if std::env::var_os("UPDATE_TABLES").is_some() {
-        std::fs::write(path, table.to_string()).expect("writing the table");
+    held("mode-loss.txt", &table.to_string());
+}
+
+/// The table of congestion control, kept likewise; and that the default is what wins it.
+#[test]
+fn the_table_of_congestion_control_is_what_it_was_and_the_default_wins_it() {
+    let contest = Contest::of(&Course::ALL, &[Choice::NewReno, Choice::Cubic, Choice::Bbr], 1);
+    println!("{contest}");
+    let best = Choice::default();
+    for course in Course::ALL {
+        let rows: Vec<_> = contest.rows.iter().filter(|row| row.course == course).collect();
+        let ours = rows.iter().find(|row| row.congestion == best).expect("the default is among them");
+        if course.beside.is_some() {
+            assert!((250..=750).contains(&ours.used), "{course}: {} ‰", ours.used);
+            continue;
+        }
+        assert!(ours.used >= 900, "{course}: {} ‰", ours.used);
+        for other in &rows {
+            assert!(ours.used + 10 >= other.used, "{course}: {} ‰ by {}", other.used, other.congestion);
+        }
     }
-    let expected = std::fs::read_to_string(path).expect("reading the table");
-    assert_eq!(table.to_string(), expected, "UPDATE_TABLES=1 writes it anew");
+    held("congestion.txt", &contest.to_string());
+}
+
+fn held(name: &str, table: &str) {
+    let path = format!("{}/tests/tables/{name}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE_TABLES").is_some() {
+        std::fs::write(&path, table).expect("writing the table");
+    }
+    let expected = std::fs::read_to_string(&path).expect("reading the table");
+    assert_eq!(table, expected, "UPDATE_TABLES=1 writes it anew");
 }

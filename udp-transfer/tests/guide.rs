@@ -110,7 +110,7 @@ fn comparable(text: &str) -> String {
 }
 
 #[test]
-fn the_ladders_and_the_table_are_those_the_machines_are_held_to() {
+fn the_ladders_and_the_tables_are_those_the_machines_are_held_to() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ladders");
     let drawn: Vec<String> =
         std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
@@ -119,8 +119,10 @@ fn the_ladders_and_the_table_are_those_the_machines_are_held_to() {
     for ladder in ladders {
         assert!(drawn.iter().any(|text| text.trim_end() == ladder), "no file in tests/ladders has\n{ladder}");
     }
-    let table = include_str!("tables/mode-loss.txt").trim_end();
-    assert!(blocks().any(|block| block == table), "the table is not tests/tables/mode-loss.txt");
+    for table in [include_str!("tables/mode-loss.txt"), include_str!("tables/congestion.txt")] {
+        let name = table.lines().next().unwrap();
+        assert!(blocks().any(|block| block == table.trim_end()), "no file in tests/tables has the table of {name}");
+    }
 }
 
 #[test]

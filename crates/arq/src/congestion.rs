@@ -112,9 +112,9 @@ pub enum Choice {
     /// RFC 9002 section 7, to the letter: the reference.
     NewReno,
     /// RFC 9438 with the slow start of RFC 9406, which does not take every single loss for congestion: see [`Tolerant`].
-    #[default]
     Cubic,
     /// A model of the path instead of an answer to each loss: see [`Bbr`].
+    #[default]
     Bbr,
 }
 

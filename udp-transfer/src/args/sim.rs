@@ -1,13 +1,16 @@
 //! What may be typed after `udp-transfer-sim`.
 
+use std::time::Duration;
+
 use arq::Policy;
+use arq::congestion::Choice;
 use clap::{Parser, Subcommand};
 use labkit::units::show_duration;
 use labkit::{Common, Exit, Failure, Program, Session};
 use netsim::{Chance, Impairment};
 use serde_json::json;
 
-use crate::sim::{Row, Run, Scenario, Table};
+use crate::sim::{Contest, Contestant, Course, Row, Run, Scenario, Table};
 
 /// Run the machines of the reliable modes in virtual time: no sockets, no waiting
 #[derive(Parser, Clone, Debug)]
@@ -17,6 +20,7 @@ use crate::sim::{Row, Run, Scenario, Table};
     before_help = "Examples:
   udp-transfer-sim                                             each mode over more and more loss
   udp-transfer-sim --modes go-back-n:8,go-back-n:64 --loss 5%,10% --link delay=50ms
+  udp-transfer-sim congestion                                  each congestion control on each kind of path
   udp-transfer-sim run 'selective-repeat | 8 blocks | window 5 | there: delay=10ms,drop=block:1 | back: delay=10ms' \\
       --events run.jsonl && castlab ladder run.jsonl           one scenario, drawn"
 )]
@@ -41,6 +45,16 @@ pub enum SimCommand {
     Run {
         /// MODE | N blocks | window N | seed N | there: LINK | back: LINK (a LINK is what --impair takes)
         scenario: String,
+    },
+    /// Each congestion control on each kind of path: the share of the line it uses, the queue it keeps, what it sends twice
+    #[command(before_help = "Examples:
+  udp-transfer-sim congestion
+  udp-transfer-sim congestion --json
+  udp-transfer-sim congestion --seed 7                         other losses")]
+    Congestion {
+        /// Where all chance comes from
+        #[arg(long, value_name = "N", default_value_t = 1, env = "CASTLAB_SEED", hide_env_values = true)]
+        seed: u64,
     },
 }
 
@@ -90,6 +104,7 @@ impl Program for SimArgs {
         match &self.command {
             None => table(self.table, &session).await,
             Some(SimCommand::Run { scenario }) => run(scenario, &session).await,
+            Some(SimCommand::Congestion { seed }) => congestion(*seed, &session).await,
         }
     }
 }
@@ -106,14 +121,44 @@ async fn table(args: TableArgs, session: &Session) -> Result<Exit, Failure> {
         let scenario = Scenario { blocks: args.blocks, seed: args.seed, ..Scenario::default() }.over(&args.link);
         Table::of(&scenario, &args.modes, &args.loss, args.runs)
     };
-    // Nothing of it is lost when it is stopped: it can be run again, to the letter.
-    let Some(table) = session.shutdown.or(tokio::task::spawn_blocking(work)).await else {
-        std::process::exit(i32::from(Exit::Interrupted.code()));
-    };
-    let table = table.expect("a simulation does not panic");
+    let table = simulated(work, session).await;
     session.output.json(&json!({ "role": session.role, "rows": table.rows.iter().map(row).collect::<Vec<_>>() }));
     session.output.result(table.to_string().trim_end());
     Ok(Exit::Done)
+}
+
+/// Nothing of it is lost when it is stopped: it can be run again, to the letter.
+async fn simulated<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static, session: &Session) -> T {
+    let Some(result) = session.shutdown.or(tokio::task::spawn_blocking(work)).await else {
+        std::process::exit(i32::from(Exit::Interrupted.code()));
+    };
+    result.expect("a simulation does not panic")
+}
+
+async fn congestion(seed: u64, session: &Session) -> Result<Exit, Failure> {
+    session.tell_started(None, Some(seed));
+    let work = move || Contest::of(&Course::ALL, &[Choice::NewReno, Choice::Cubic, Choice::Bbr], seed);
+    let contest = simulated(work, session).await;
+    let rows = contest.rows.iter().map(contestant).collect::<Vec<_>>();
+    session.output.json(&json!({ "role": session.role, "rows": rows }));
+    session.output.result(contest.to_string().trim_end());
+    Ok(Exit::Done)
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn contestant(row: &Contestant) -> serde_json::Value {
+    json!({
+        "path": row.course.path,
+        "beside": row.course.beside.map(|other| other.to_string()),
+        "congestion": row.congestion.to_string(),
+        "line_used_permille": row.used,
+        "mean_queue_ns": nanos(row.queue.0),
+        "longest_queue_ns": nanos(row.queue.1),
+        "blocks_sent_per_block": row.sent_per_block,
+    })
 }
 
 fn row(row: &Row) -> serde_json::Value {
@@ -122,7 +167,7 @@ fn row(row: &Row) -> serde_json::Value {
         "loss": row.loss.to_string(),
         "runs": row.runs,
         "whole": row.whole,
-        "ns_per_block": u64::try_from(row.time_per_block.as_nanos()).unwrap_or(u64::MAX),
+        "ns_per_block": nanos(row.time_per_block),
         "blocks_sent_per_block": row.sent_per_block,
         "datagrams_per_block": row.datagrams_per_block,
     })
@@ -143,7 +188,7 @@ async fn run(line: &str, session: &Session) -> Result<Exit, Failure> {
         "blocks_sent": run.blocks_sent,
         "blocks_sent_again": run.sent_again,
         "datagrams": run.datagrams,
-        "last_stored_ns": u64::try_from(run.last_stored.as_nanos()).unwrap_or(u64::MAX),
+        "last_stored_ns": nanos(run.last_stored),
     }));
     session.output.result(verdict(&run));
     Ok(if run.is_whole() { Exit::Done } else { Exit::Partial })

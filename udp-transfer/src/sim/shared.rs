@@ -54,6 +54,8 @@ pub struct Usage {
     pub sent: u64,
     /// See [`Usage::sent`].
     pub overflowed: u64,
+    /// For each flow, how many datagrams with blocks it sent, and how many of them not for the first time.
+    counts: Vec<(u64, u64)>,
     /// When each datagram was dropped by the full queue.
     overflows: Vec<Duration>,
 }
@@ -144,6 +146,14 @@ impl Usage {
         (mean, most.copied().unwrap_or_default())
     }
 
+    /// How many datagrams with blocks a flow sent, for each block that it sent at all.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts of datagrams are far below 2^52")]
+    pub fn sent_per_block(&self, flow: usize) -> f64 {
+        let (sent, again) = self.counts.get(flow).copied().unwrap_or_default();
+        sent as f64 / (sent - again).max(1) as f64
+    }
+
     /// How many datagrams the full queue dropped, from one time to another.
     #[must_use]
     pub fn overflowed_in(&self, from: Duration, until: Duration) -> usize {
@@ -166,6 +176,7 @@ impl<'a> World<'a> {
                 waited: Vec::new(),
                 sent: 0,
                 overflowed: 0,
+                counts: Vec::new(),
                 overflows: Vec::new(),
             },
             shared,
@@ -177,6 +188,7 @@ impl<'a> World<'a> {
             self.now = self.now.max(next);
             self.step();
         }
+        self.usage.counts = self.ends.iter().map(|ends| ends.sender.counts()).collect();
         self.usage
     }
 
