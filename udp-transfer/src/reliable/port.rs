@@ -1,5 +1,6 @@
 //! A client's socket, with an impaired network in between where one was asked for.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -41,7 +42,8 @@ pub(super) struct Port {
     pub(super) server: SocketAddr,
     pub(super) receive_buffer: Buffer,
     clock: Clock,
-    incoming: batch::Incoming,
+    /// Room for what has come, while any of it is here.
+    incoming: Option<batch::Incoming>,
     /// How many datagrams the last call brought, and how many of them have been taken.
     here: usize,
     taken: usize,
@@ -92,7 +94,7 @@ impl Port {
             server,
             receive_buffer,
             clock,
-            incoming: if gathers { batch::Incoming::gathered() } else { batch::Incoming::new(usize::from(u16::MAX)) },
+            incoming: None,
             here: 0,
             taken: 0,
             delayed: Vec::new(),
@@ -171,7 +173,7 @@ impl Port {
     pub(super) fn poll(&mut self) -> Option<&mut [u8]> {
         if self.links.is_none() {
             let which = self.next_received()?;
-            return self.incoming.datagram(which).map(|(bytes, _)| bytes);
+            return self.incoming.as_mut()?.datagram(which).map(|(bytes, _)| bytes);
         }
         loop {
             let now = self.clock.now();
@@ -183,7 +185,7 @@ impl Port {
                 return Some(&mut self.delayed);
             }
             let which = self.next_received()?;
-            let (datagram, _) = self.incoming.datagram(which)?;
+            let (datagram, _) = self.incoming.as_mut()?.datagram(which)?;
             let _ = self.links.as_mut()?.back.handle(now, kind(datagram), datagram.len(), datagram.to_vec());
         }
     }
@@ -191,16 +193,34 @@ impl Port {
     /// Which of the received datagrams is next; more are received when none is left.
     fn next_received(&mut self) -> Option<usize> {
         while self.taken >= self.here {
-            let (socket, incoming) = (&self.socket, &mut self.incoming);
+            let (socket, incoming) = (&self.socket, self.incoming.get_or_insert_with(take_room));
             match socket.try_io(Interest::READABLE, || incoming.receive(socket)) {
                 Ok(count) => (self.here, self.taken) = (count, 0),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.give_room_back();
+                    return None;
+                }
                 // The kernel tells here what became of something that was sent: each is told once.
                 Err(error) => self.note(Err(error)),
             }
         }
         self.taken += 1;
         Some(self.taken - 1)
+    }
+
+    /// Whether a datagram is here that need not be received any more.
+    pub(super) fn has_received(&self) -> bool {
+        self.taken < self.here
+    }
+
+    /// Where nothing is left in it, the room is for whoever receives next.
+    pub(super) fn give_room_back(&mut self) {
+        if !self.has_received()
+            && let Some(room) = self.incoming.take()
+        {
+            (self.here, self.taken) = (0, 0);
+            ROOMS.with_borrow_mut(|rooms| rooms.push(room));
+        }
     }
 
     async fn send_what_is_due(&mut self) {
@@ -220,6 +240,16 @@ impl Port {
             tracing::trace!("{}: {error}", self.server);
         }
     }
+}
+
+thread_local! {
+    /// Room nobody needs at the moment: what many ports of a process use in turn stays in the processor's cache, and a
+    /// thousand of them need no more than one.
+    static ROOMS: RefCell<Vec<batch::Incoming>> = const { RefCell::new(Vec::new()) };
+}
+
+fn take_room() -> batch::Incoming {
+    ROOMS.with_borrow_mut(Vec::pop).unwrap_or_else(batch::Incoming::gathered)
 }
 
 /// What `drop=` goes by.

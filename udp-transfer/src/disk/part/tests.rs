@@ -143,11 +143,11 @@ fn what_is_hashed_on_the_way_is_what_was_written_last() {
         if is_beside {
             part.hash_beside();
         }
-        part.write_run(at, &[0xaa; 5]).unwrap();
+        part.write_run(at, [0xaa; 5]).unwrap();
         for start in (0..file.size()).step_by(20_000) {
             file.write(&mut part, start..(start + 20_000).min(file.size()));
             if start == 60_000 {
-                part.write_run(at, &[0xbb; 5]).unwrap();
+                part.write_run(at, [0xbb; 5]).unwrap();
             }
         }
         // What was written last at that place: by the loop, unless it had been there already.

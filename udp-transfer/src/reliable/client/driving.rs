@@ -159,7 +159,10 @@ impl Driving<'_> {
         let mut of_ours = false;
         // What lies there has come by now: to look at the clock for each would cost more than the machine takes for it.
         let mut now = self.now();
-        for _ in 0..BATCH {
+        let mut taken = 0;
+        // What was received with the last of them goes along: its room is for others then.
+        while taken < BATCH || self.connection.port.has_received() {
+            taken += 1;
             let Some(bytes) = self.connection.port.poll() else { break };
             let (number, body, payload) = match wire::decode(bytes) {
                 Ok(Datagram::Transfer(envelope, body, payload))
@@ -194,6 +197,7 @@ impl Driving<'_> {
             }
             self.drain(now).await;
         }
+        self.connection.port.give_room_back();
         now = self.now();
         store(writer, self.part, &mut self.receiver, now)?;
         self.drain(self.now()).await;
