@@ -31,7 +31,7 @@ pub(super) enum Path {
 /// The wire's devices, and the addresses of the server's and the client's.
 const WIRE: (&str, &str) = ("wire0", "wire1");
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
-const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
+pub(super) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 
 /// 5 % of the packets, before any socket sees them.
 const LOSS: &str = "table inet bench { chain input { type filter hook input priority 0; \

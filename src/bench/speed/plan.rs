@@ -47,8 +47,10 @@ pub(super) enum Wants {
     Share { least: f64, most: f64 },
     /// The slowest client's time over the median client's.
     Slowest { most: f64 },
-    /// MiB of the process that serves, and of the largest that fetches.
-    Memory { server: u64, client: u64 },
+    /// MiB of the process that serves.
+    ServerMemory { most: f64 },
+    /// MiB of the largest process that fetches.
+    ClientMemory { most: f64 },
 }
 
 const PLAIN: Contender = Contender::Castlab(Ours::Plain);
@@ -234,6 +236,7 @@ impl Target {
             want(path, PLAIN, Wants::Rate { of: Contender::NginxHashed, least: 1.3 });
             want(path, PLAIN, Wants::Rate { of: QUIC, least: 2.0 });
             want(path, PLAIN, Wants::Cpu { of: QUIC, most: 0.5 });
+            want(path, PLAIN, Wants::ClientMemory { most: 32.0 });
         }
         for several in ["lo-5", "lo-10", "veth-5", "veth-10"] {
             want(several, UNVERIFIED, Wants::Rate { of: Contender::Nginx, least: 0.9 });
@@ -245,7 +248,7 @@ impl Target {
             want("lo-classic", who, Wants::Rate { of: Contender::Python, least: 1.0 });
         }
         want("lo-1000", PLAIN, Wants::Slowest { most: 3.0 });
-        want("lo-1000", PLAIN, Wants::Memory { server: 256, client: 32 });
+        want("lo-1000", PLAIN, Wants::ServerMemory { most: 256.0 });
         want("veth-mtu", PLAIN, Wants::Rate { of: Contender::Nginx, least: 0.95 });
         want("veth-mtu", PLAIN, Wants::Rate { of: QUIC, least: 2.0 });
         want("veth-mtu", PLAIN, Wants::Cpu { of: QUIC, most: 0.5 });

@@ -2,6 +2,7 @@
 
 use labkit::Failure;
 
+use super::super::path;
 use super::super::process::Launch;
 use super::Job;
 
@@ -56,11 +57,15 @@ pub(super) fn uftpd(job: &Job<'_>) -> Launch {
 }
 
 /// The rate is the best of those tried on one wire; higher ones change nothing. The times are for round trips of a
-/// millisecond: with its own it waits for seconds at each step.
+/// millisecond: with its own it waits for seconds at each step. Who shall receive
+/// is named, or it would wait a second for others to come.
 pub(super) fn uftp(job: &Job<'_>) -> Launch {
     let pace =
         ["-R", "2500000", "-r", "0.1:0.01:1.0", "-s", "20", "-b", "1400", "-B", BUFFER, "-I", job.route.devices.0];
-    Launch::new(job.tools.path("uftp"), pace).and(UFTP_GROUPS).and([job.root.join(job.name)])
+    Launch::new(job.tools.path("uftp"), pace)
+        .and(UFTP_GROUPS)
+        .and(["-H", &path::CLIENT.to_string()])
+        .and([job.root.join(job.name)])
 }
 
 pub(super) fn quic_server(control: &str, job: &Job<'_>) -> Launch {
