@@ -44,8 +44,8 @@ pub(super) enum Ours {
     Plain,
     /// Without comparing hashes.
     Unverified,
-    /// With `-C bbr`.
-    Bbr,
+    /// With `-C cubic`.
+    Cubic,
     /// Reliable, with a fixed window: `-m go-back-n:64`.
     GoBackN,
     /// Reliable, with one block at a time: `-m stop-and-wait`.
@@ -229,7 +229,7 @@ impl Ours {
         match self {
             Ours::Plain => "plain",
             Ours::Unverified => "unverified",
-            Ours::Bbr => "bbr",
+            Ours::Cubic => "cubic",
             Ours::GoBackN => "go-back-n",
             Ours::StopAndWait => "stop-and-wait",
             Ours::Classic => "classic",
@@ -242,7 +242,7 @@ impl Ours {
         match self {
             Ours::Plain => &[],
             Ours::Unverified => &["--verify", "none"],
-            Ours::Bbr => &["-C", "bbr"],
+            Ours::Cubic => &["-C", "cubic"],
             Ours::GoBackN => &["-m", "go-back-n:64"],
             Ours::StopAndWait => &["-m", "stop-and-wait"],
             Ours::Classic => &["-m", "classic"],

@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn every_run_counts_where_every_run_is_wanted() {
-        let mut far = fixture::measured("relay-loss", &[("castlab-bbr", &[0.95e9, 0.95e9, 0.89e9])]);
+        let mut far = fixture::measured("relay-loss", &[("castlab", &[0.95e9, 0.95e9, 0.89e9])]);
         far.line_bits_per_second = Some(1e9);
         far.line_bytes = Some(2_500_000);
         far.rows[0].runs.iter_mut().for_each(|run| run.queue_bytes = Some(1_000_000));
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn who_was_given_up_reached_nothing() {
-        let mut far = fixture::measured("relay-long", &[("castlab-bbr", &[])]);
+        let mut far = fixture::measured("relay-long", &[("castlab", &[])]);
         far.rows[0].gave_up = Some("not done in 20 s".to_owned());
         let verdicts = judge(&Target::all(), &[far]);
         assert_eq!((verdicts[0].found.as_str(), verdicts[0].reached), ("not done in 20 s", Some(false)));

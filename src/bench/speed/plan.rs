@@ -55,7 +55,7 @@ pub(super) enum Wants {
 
 const PLAIN: Contender = Contender::Castlab(Ours::Plain);
 const UNVERIFIED: Contender = Contender::Castlab(Ours::Unverified);
-const BBR: Contender = Contender::Castlab(Ours::Bbr);
+const CUBIC: Contender = Contender::Castlab(Ours::Cubic);
 const CLASSIC: Contender = Contender::Castlab(Ours::Classic);
 const SINGLE: Contender = Contender::Castlab(Ours::Single);
 const GO_BACK_N: Contender = Contender::Castlab(Ours::GoBackN);
@@ -138,7 +138,7 @@ impl Plan {
             Scenario {
                 bytes: part,
                 peer: Some(IPERF_BBR),
-                ..on("veth-loss", Path::VethLoss, 1, &[PLAIN, BBR, IPERF_BBR, IPERF_CUBIC, Contender::Quic("bbr")])
+                ..on("veth-loss", Path::VethLoss, 1, &[PLAIN, CUBIC, IPERF_BBR, IPERF_CUBIC, Contender::Quic("bbr")])
             },
             Scenario {
                 bytes: GIGABIT.min(part) * seconds,
@@ -165,13 +165,13 @@ impl Plan {
             Scenario {
                 name: "relay-loss",
                 path: Path::RelayLoss,
-                contenders: vec![PLAIN, BBR, IPERF_CUBIC, IPERF_BBR, Contender::Quic("bbr")],
+                contenders: vec![PLAIN, CUBIC, IPERF_CUBIC, IPERF_BBR, Contender::Quic("bbr")],
                 ..long.clone()
             },
             Scenario {
                 name: "relay-long",
                 path: Path::RelayLong,
-                contenders: vec![PLAIN, BBR, IPERF_CUBIC, IPERF_BBR, QUIC],
+                contenders: vec![PLAIN, CUBIC, IPERF_CUBIC, IPERF_BBR, QUIC],
                 ..long.clone()
             },
             Scenario {
@@ -181,7 +181,7 @@ impl Plan {
                 bytes: GIGABIT / 10 * 15,
                 seconds: if quick { 5 } else { 10 },
                 beside_tcp: true,
-                contenders: vec![PLAIN, BBR],
+                contenders: vec![PLAIN, CUBIC],
                 ..long
             },
         ]
@@ -252,11 +252,11 @@ impl Target {
         want("veth-mtu", PLAIN, Wants::Rate { of: Contender::Nginx, least: 0.95 });
         want("veth-mtu", PLAIN, Wants::Rate { of: QUIC, least: 2.0 });
         want("veth-mtu", PLAIN, Wants::Cpu { of: QUIC, most: 0.5 });
-        want("veth-loss", BBR, Wants::Rate { of: IPERF_BBR, least: 0.9 });
-        want("relay-loss", BBR, Wants::Line { least: 0.90 });
-        want("relay-loss", BBR, Wants::Queue { most: 0.5 });
-        want("relay-long", BBR, Wants::Line { least: 0.85 });
-        for who in [PLAIN, BBR] {
+        want("veth-loss", PLAIN, Wants::Rate { of: IPERF_BBR, least: 0.9 });
+        want("relay-loss", PLAIN, Wants::Line { least: 0.90 });
+        want("relay-loss", PLAIN, Wants::Queue { most: 0.5 });
+        want("relay-long", PLAIN, Wants::Line { least: 0.85 });
+        for who in [PLAIN, CUBIC] {
             want("relay-shared", who, Wants::Share { least: 0.25, most: 0.75 });
         }
         all

@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn against_a_line_the_share_of_it_stands() {
-        let mut far = fixture::measured("relay-loss", &[("castlab-bbr", &[0.93e9])]);
+        let mut far = fixture::measured("relay-loss", &[("castlab", &[0.93e9])]);
         far.peer = None;
         far.line_bits_per_second = Some(1e9);
         far.rows[0].gave_up = None;
