@@ -75,7 +75,7 @@ impl Asked {
 /// Resolves, asks, tallies.
 ///
 /// # Errors
-/// When no target has an address.
+/// When no target has an address, or the system gives no room for the runtimes that connections are made in.
 pub async fn run(config: Config, session: &Session) -> Result<Asked, Failure> {
     session.tell_started(None, Some(config.seed));
     let started = session.clock.now();
@@ -87,7 +87,7 @@ pub async fn run(config: Config, session: &Session) -> Result<Asked, Failure> {
     // A task of its own: then it runs among the workers, and what it spawns begins on the same one.
     let ended = tokio::spawn(asking.clone().ask_all())
         .await
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
     let (tally, watcher) = asking.counted();
     let elapsed = session.clock.now() - started;
     let asked = Asked { resolved, tally, watcher, started, elapsed, ended };

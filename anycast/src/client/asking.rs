@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use events::{Event, Time};
-use labkit::Session;
 use labkit::units::show_duration;
+use labkit::{Failure, Session, Shutdown};
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
 
@@ -21,6 +22,9 @@ use crate::watch::{Change, News, Watcher};
 
 /// How often a watcher looks the names up again.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
+
+/// More threads than that do not make connections any faster.
+const MOST_LANES: u64 = 8;
 
 /// What every connection of a run shares.
 pub(super) struct Asking {
@@ -60,27 +64,66 @@ impl Asking {
     }
 
     /// Makes every connection: starts them at the interval, never more at once than allowed.
-    pub(super) async fn ask_all(self: Arc<Self>) -> Ended {
-        let mut slots = JoinSet::new();
-        let all = self.config.count.unwrap_or(u64::MAX);
-        for _ in 0..all.min(self.config.concurrency as u64) {
-            slots.spawn(self.clone().keep_asking());
-        }
+    pub(super) async fn ask_all(self: Arc<Self>) -> Result<Ended, Failure> {
+        // Told here alone: lanes that ended by themselves would look as if all connections were made.
+        let stop = Shutdown::manual();
+        let mut lanes = self.open_lanes(&stop);
         let work = async {
-            while let Some(ended) = slots.join_next().await {
+            while let Some(ended) = lanes.join_next().await {
+                ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+            }
+            Ok(())
+        };
+        let ended = tokio::select! {
+            done = work => done.map(|()| Ended::Done),
+            // Without a count to reach, being stopped is how it ends.
+            () = self.session.shutdown.requested() => Ok(if self.config.count.is_none() { Ended::Done } else { Ended::Interrupted }),
+            () = sleep_or_never(self.config.deadline) => Ok(if self.config.watch { Ended::Done } else { Ended::Deadline }),
+            () = self.look_up_again() => Ok(Ended::Done),
+        };
+        stop.request();
+        while lanes.join_next().await.is_some() {}
+        ended
+    }
+
+    /// The slots, in lanes. Where connections follow each other at once, a lane is a thread with a runtime of its own for
+    /// each processor: then what a connection wakes is never on another thread, and on a busy machine both get their turn.
+    fn open_lanes(self: &Arc<Self>, stop: &Shutdown) -> JoinSet<Result<(), Failure>> {
+        let slots = self.config.count.unwrap_or(u64::MAX).min(self.config.concurrency as u64);
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
+        let lanes = if self.ticks.is_some() { 1 } else { processors.min(slots).min(MOST_LANES) };
+        let mut open = JoinSet::new();
+        for lane in 0..lanes {
+            let share = slots / lanes + u64::from(lane < slots % lanes);
+            let run = self.clone().run_lane(share, stop.clone());
+            if lanes == 1 {
+                open.spawn(async move {
+                    run.await;
+                    Ok(())
+                });
+            } else {
+                open.spawn_blocking(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                    let runtime = runtime.map_err(|error| Failure::io("start", "a runtime for connections", &error))?;
+                    runtime.block_on(run);
+                    Ok(())
+                });
+            }
+        }
+        open
+    }
+
+    /// So many slots, until all connections are made or it is told to stop.
+    async fn run_lane(self: Arc<Self>, slots: u64, stop: Shutdown) {
+        let mut asking: JoinSet<()> = (0..slots).map(|_| self.clone().keep_asking()).collect();
+        let work = async {
+            while let Some(ended) = asking.join_next().await {
                 ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
             }
         };
-        let ended = tokio::select! {
-            () = work => Ended::Done,
-            // Without a count to reach, being stopped is how it ends.
-            () = self.session.shutdown.requested() => if self.config.count.is_none() { Ended::Done } else { Ended::Interrupted },
-            () = sleep_or_never(self.config.deadline) => if self.config.watch { Ended::Done } else { Ended::Deadline },
-            () = self.look_up_again() => Ended::Done,
-        };
         // One that is cut short is neither answered nor failed: it was not allowed to end.
-        slots.shutdown().await;
-        ended
+        let _ = stop.or(work).await;
+        asking.shutdown().await;
     }
 
     /// One slot: connection after connection, until all are begun.
