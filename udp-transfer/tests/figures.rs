@@ -35,8 +35,8 @@ fn selective_repeat_sends_little_more_than_theory_asks() {
 /// Ten MiB at 30 ms round trip and 100 Mbit/s: 2 % loss costs less than as much time again.
 #[test]
 fn two_percent_loss_costs_less_than_twice_the_time() {
-    let scenario =
-        Scenario { blocks: 8_986, block: 1_167, credit: 2_048, congestion: Choice::Cubic, ..Scenario::default() };
+    let congestion = Choice::default();
+    let scenario = Scenario { blocks: 8_986, block: 1_167, credit: 2_048, congestion, ..Scenario::default() };
     let clean = scenario.clone().over(&link("delay=15ms,rate=100mbit")).run();
     assert!(clean.is_whole());
     let mut slowest = std::time::Duration::ZERO;

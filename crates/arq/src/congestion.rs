@@ -5,7 +5,6 @@ mod cubic;
 mod fixed;
 mod hystart;
 mod newreno;
-mod tolerant;
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,7 +16,6 @@ pub use bbr::Bbr;
 pub use cubic::Cubic;
 pub use fixed::Fixed;
 pub use newreno::NewReno;
-pub use tolerant::Tolerant;
 
 use crate::Rtt;
 
@@ -111,7 +109,7 @@ pub enum Choice {
     },
     /// RFC 9002 section 7, to the letter: the reference.
     NewReno,
-    /// RFC 9438 with the slow start of RFC 9406, which does not take every single loss for congestion: see [`Tolerant`].
+    /// RFC 9438 with the slow start of RFC 9406: what TCP does on most machines.
     Cubic,
     /// A model of the path instead of an answer to each loss: see [`Bbr`].
     #[default]
@@ -156,7 +154,7 @@ impl Choice {
             Choice::Fixed { window } => Box::new(Fixed::window(window.max(datagram))),
             Choice::NewReno => Box::new(NewReno::new(datagram)),
             Choice::Bbr => Box::new(Bbr::new(datagram)),
-            Choice::Cubic => Box::new(Tolerant::new(Cubic::new(datagram), datagram)),
+            Choice::Cubic => Box::new(Cubic::new(datagram)),
         }
     }
 }
