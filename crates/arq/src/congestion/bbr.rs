@@ -27,8 +27,8 @@ use model::{Losses, Model};
 ///   several percent for reasons of their own, and nobody gains when we leave such a link to nobody. Below that, a loss
 ///   changes nothing: the draft's `bw_lo` and `inflight_lo` follow every round with any loss in it.
 /// - **Less on the way.** The draft allows two round trips' worth on the way, for receivers whose acknowledgements come in
-///   heaps. Ours reports at least each [two milliseconds'](Bbr::HEAP) worth, so a quarter above one round trip is enough, and
-///   bounds the queue that a rate measured too high can build. Only in a [crowd](Crowd), where others keep a queue
+///   heaps. Ours reports at least each two milliseconds' worth, so a quarter above one round trip is enough, and
+///   bounds the queue that a rate measured too high can build. Only in a crowd, where others keep a queue
 ///   whatever we do, is it more: with less there, we would starve.
 /// - **A queue ends startup at once.** The draft waits for three round trips without growth. When the first of them had
 ///   a queue as well, the path is full.
