@@ -20,8 +20,9 @@ use super::pace::Pacer;
 use crate::FileName;
 use crate::catalogue::{Catalogue, Source};
 
-/// How much one read takes, in whole datagrams: few enough bytes that they are still in the processor's cache when they are
-/// sent, which costs less than it costs to read more often.
+/// How much one read takes: some datagrams, but no more bytes (or one datagram) than are still in the processor's cache when
+/// they are sent, which saves more than reading more often costs.
+const DATAGRAMS_A_READ: usize = 16;
 const READ_BYTES: usize = 128 << 10;
 
 /// How long the socket may take nothing before a transfer is given up.
@@ -123,7 +124,7 @@ impl Sending {
 
     async fn send(&self, source: &Source, sent: &mut Sent) -> Result<(), Stop> {
         let mut pacer = self.bitrate.map(|bitrate| Pacer::new(bitrate, self.session.clock.now()));
-        let mut buffer = vec![0; self.length * (READ_BYTES / self.length).max(1)];
+        let mut buffer = vec![0; self.length * (READ_BYTES / self.length).clamp(1, DATAGRAMS_A_READ)];
         while sent.bytes < source.size {
             let wanted = usize::try_from(source.size - sent.bytes).unwrap_or(usize::MAX).min(buffer.len());
             let read = read_at(&source.file, &mut buffer[..wanted], sent.bytes)
