@@ -4,12 +4,13 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::coop;
 
 /// A connection, its end of it.
 #[derive(Debug)]
@@ -113,24 +114,29 @@ impl Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let room = buffer.initialize_unfilled();
-        match self.at_once(|mut stream| stream.read(room)) {
-            Some(Ok(read)) => {
-                buffer.advance(read);
-                Poll::Ready(Ok(()))
+        if let State::Fresh(_) = self.0 {
+            // As the runtime's own stream: a peer whose bytes never run dry keeps no thread for itself.
+            let turn = ready!(coop::poll_proceed(cx));
+            let room = buffer.initialize_unfilled();
+            if let Some(done) = self.at_once(|mut stream| stream.read(room)) {
+                turn.made_progress();
+                return Poll::Ready(done.map(|read| buffer.advance(read)));
             }
-            Some(Err(error)) => Poll::Ready(Err(error)),
-            None => self.watched()?.poll_read(cx, buffer),
         }
+        self.watched()?.poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.at_once(|mut stream| stream.write(bytes)) {
-            Some(done) => Poll::Ready(done),
-            None => self.watched()?.poll_write(cx, bytes),
+        if let State::Fresh(_) = self.0 {
+            let turn = ready!(coop::poll_proceed(cx));
+            if let Some(done) = self.at_once(|mut stream| stream.write(bytes)) {
+                turn.made_progress();
+                return Poll::Ready(done);
+            }
         }
+        self.watched()?.poll_write(cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -139,6 +145,8 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.at_once(|stream| stream.shutdown(Shutdown::Write)) {
+            // As the runtime's own stream has it: who was reset meanwhile need not be told that nothing more comes.
+            Some(Err(error)) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
             Some(done) => Poll::Ready(done),
             None => self.watched()?.poll_shutdown(cx),
         }
@@ -175,6 +183,20 @@ mod tests {
         ours.read_to_string(&mut answer).await.unwrap();
         assert_eq!((&question, answer.as_str()), (b"question", "answer"));
         assert!(!is_watched(&ours) && !is_watched(&theirs));
+    }
+
+    #[tokio::test]
+    async fn whose_bytes_never_run_dry_lets_others_have_their_turn() {
+        let (mut ours, mut theirs) = pair().await;
+        ours.write_all(&vec![b'x'; 100_000]).await.unwrap();
+        let others = tokio::spawn(async {});
+        for _ in 0..100_000 {
+            theirs.read_u8().await.unwrap();
+            if others.is_finished() {
+                return;
+            }
+        }
+        panic!("whoever reads what is there is never interrupted");
     }
 
     #[tokio::test]

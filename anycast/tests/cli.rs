@@ -234,6 +234,18 @@ fn ctrl_c_ends_with_the_summary_and_130() {
 }
 
 #[test]
+fn who_fails_at_once_each_time_can_be_stopped_all_the_same() {
+    // No connection can go to the broadcast address, and the system says so without waiting.
+    let output = Command::new("timeout")
+        .args(["--signal=KILL", "60"])
+        .arg(cargo_bin("anycast-client"))
+        .args(["255.255.255.255:5000", "-c", "0", "--concurrency", "2", "--deadline", "200ms", "-q"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn watching_ends_at_its_deadline_with_what_it_saw() {
     let server = Server::start(&["--name", "a"]);
     let output = client(&[&server.address, "--watch", "-i", "5ms", "-W", "300ms", "--json"]);

@@ -23,7 +23,7 @@ use crate::watch::{Change, News, Watcher};
 /// How often a watcher looks the names up again.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
 
-/// More threads than that do not make connections any faster.
+/// A bound on threads, each of which has a runtime of its own.
 const MOST_LANES: u64 = 8;
 
 /// What every connection of a run shares.
@@ -131,6 +131,8 @@ impl Asking {
         let mut patience = Patience::new();
         while let Some((flow, order)) = self.next().await {
             self.ask_one(flow, order, &mut patience).await;
+            // A try that fails at once waits for nothing: whoever wants us to stop must have a turn.
+            tokio::task::coop::consume_budget().await;
         }
     }
 

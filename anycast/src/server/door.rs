@@ -1,4 +1,5 @@
-//! Who comes in: accepts connections, hands each to a task while there is room, and turns the others away with a word.
+//! Who comes in: accepts connections, serves each at once, or in a task while there is room, and turns the others away with a
+//! word.
 
 use std::future::{Future, poll_fn};
 use std::io;
