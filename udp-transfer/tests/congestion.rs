@@ -33,7 +33,7 @@ fn queue(path: &str, usage: &Usage, from: Duration, until: Duration) -> (u128, u
     (mean.as_nanos() * 1_000 / round_trip, most.as_nanos() * 1_000 / round_trip)
 }
 
-/// Once startup is over, the line is used but for a fiftieth, and what is lost on the way; the queue stays below half of
+/// Once startup is over, the line is used but for some percent, and what is lost on the way; the queue stays below half of
 /// what the path holds.
 #[test]
 fn bbr_uses_the_line_with_hardly_a_queue_whatever_it_loses() {
@@ -60,16 +60,16 @@ fn bbr_uses_the_line_with_hardly_a_queue_whatever_it_loses() {
     }
 }
 
-/// A gigabit over 50 ms is used within half a second.
+/// A gigabit over 50 ms is used in the second second, and a first loss in the first round trips hardly costs anything.
 #[test]
 fn startup_doubles_each_round_trip_and_no_early_loss_ends_it() {
     let path = "rate=1gbit,delay=25ms,queue=6250kB";
-    for (loss, least) in [("", 990), (",loss=1%", 970)] {
+    for (loss, least) in [("", 970), (",loss=1%", 950)] {
         let path = format!("{path}{loss}");
         let usage = run(&path, 1, secs(2), vec![Flow::of(Choice::Bbr)]);
         let second = used(&path, &usage, 0, secs(1), secs(2));
         println!("{path}: {} ‰ in the first second, {second} ‰ in the next", used(&path, &usage, 0, secs(0), secs(1)));
-        assert!(second >= least - 20, "{path}: {second} ‰");
+        assert!(second >= least, "{path}: {second} ‰");
     }
     // The first loss of all, in the first round trips: the transfer is hardly slower for it.
     for ordinal in [3, 20, 40, 60, 100] {
@@ -88,9 +88,10 @@ fn bbr_drops_little_where_the_queue_is_short() {
     for (queue, most) in [("250kB", 0), ("125kB", 0), ("25kB", 10)] {
         let path = format!("rate=100mbit,delay=10ms,queue={queue}");
         let usage = run(&path, 1, secs(12), vec![Flow::of(Choice::Bbr)]);
-        let dropped = usage.overflowed_in(secs(1), secs(12)) as u64 * 1_000 / usage.sent;
-        println!("{path}: {dropped} ‰ dropped, {} ‰ used", used(&path, &usage, 0, secs(6), secs(12)));
-        assert!(dropped <= most && used(&path, &usage, 0, secs(6), secs(12)) >= 750, "{path}: {dropped} ‰");
+        let (dropped, used) =
+            (usage.overflowed_in(secs(1), secs(12)) as u64, used(&path, &usage, 0, secs(6), secs(12)));
+        println!("{path}: {dropped} of {} dropped, {used} ‰ used", usage.sent);
+        assert!(dropped * 1_000 <= most * usage.sent && used >= 750, "{path}: {dropped} of {}", usage.sent);
     }
 }
 

@@ -59,6 +59,12 @@ impl Delivery {
         }
     }
 
+    /// How many marks are kept.
+    #[cfg(test)]
+    pub(crate) fn marks(&self) -> usize {
+        self.marks.len()
+    }
+
     /// Packet `number` is sent, with `in_flight` bytes on the way before it.
     pub(crate) fn on_sent(&mut self, now: Time, number: PacketNumber, in_flight: u64) {
         if in_flight == 0 {
@@ -100,6 +106,13 @@ impl Delivery {
             self.delivered += bytes;
             (self.delivered_at, self.is_stale) = (now, true);
         }
+    }
+
+    /// Of packets before number `first` nothing is remembered, so nobody will ask for a sample of them: a receiver that speaks of
+    /// packets and never of blocks cannot make marks pile up.
+    pub(crate) fn forget_before(&mut self, first: PacketNumber) {
+        let later = self.marks.partition_point(|mark| mark.first <= first);
+        self.marks.drain(..later.saturating_sub(1));
     }
 
     /// Bytes have arrived that had not landed before; the newest of the packets that carried them is `newest`, sent at `sent`, with datagrams of
@@ -218,5 +231,18 @@ mod tests {
         }
         assert!(delivery.marks.len() <= 8, "{}", delivery.marks.len());
         assert!(delivery.on_arrived(at(200_000), 1_000, (PacketNumber(3), at(300)), 1_000).is_none());
+    }
+
+    #[test]
+    fn marks_of_forgotten_packets_are_forgotten_and_the_one_in_force_stays() {
+        let mut delivery = Delivery::new();
+        for number in 1..=100_u64 {
+            delivery.on_sent(at(number * 100), PacketNumber(number), 5_000);
+            delivery.on_lost(1, 0);
+            delivery.forget_before(PacketNumber(number));
+            assert_eq!(delivery.marks.len(), 1);
+        }
+        let newest = (PacketNumber(100), at(10_000));
+        assert!(delivery.on_arrived(at(10_050), 1_000, newest, 1_000).is_some());
     }
 }

@@ -124,6 +124,11 @@ impl Flight {
         self.sendings.len() as u64
     }
 
+    /// The oldest packet that is remembered, or the next.
+    pub(crate) fn first_remembered(&self) -> PacketNumber {
+        PacketNumber(self.first_sending)
+    }
+
     /// The lowest block that has not been reported as part of the whole.
     pub(crate) fn floor(&self) -> BlockNumber {
         BlockNumber(self.floor)

@@ -38,10 +38,14 @@ pub const DONE_TIMES: u32 = 5;
 /// See [`DONE_TIMES`].
 pub const DONE_AGAIN: Duration = Duration::from_secs(1);
 
-/// How far, in blocks, a sender goes ahead of the lowest block that is missing, and half of how many sendings it
-/// remembers when it sends a block for the first time: what bounds its memory per transfer to some 1.2 MB, and the work a report makes, whatever a receiver reports. With blocks of 1 167 bytes it is 19 MB, a
-/// gigabit over 150 ms.
+/// How far, in blocks, a sender goes ahead of the lowest block that is missing, and half of how many sendings it remembers
+/// when it sends a block for the first time. With blocks of 1 167 bytes it is 19 MB, a gigabit over 150 ms.
 pub const REACH: u64 = 16_384;
+
+/// How many sendings a sender remembers at most, those of blocks sent again included: a receiver whose reports leave more in
+/// doubt is given up. It bounds what a transfer costs, whatever is reported: some 6 MB where each sending has a mark of
+/// its own, 1.5 MB as long as it is [`REACH`], and the work of a report.
+pub const MOST_REMEMBERED: u64 = 4 * REACH;
 
 /// The smallest datagram length the handshake agrees on: every path of the Internet carries it (RFC 9000 section 14), and
 /// a peer cannot make our bookkeeping explode with tiny blocks (CVE-2019-11479).

@@ -74,6 +74,9 @@ pub enum Violation {
     /// The parts of the report contradict one another.
     #[error("a report contradicts itself")]
     Inconsistent,
+    /// Reports that leave blocks in doubt for ever, and have others sent again and again.
+    #[error("after {0} packets the reports still settle nothing")]
+    NothingSettled(u64),
 }
 
 impl Outcome {

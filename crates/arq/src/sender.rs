@@ -304,6 +304,11 @@ impl Sender {
             return;
         }
         self.find_losses(now, arrived_before);
+        if self.flight.remembered() > limits::MOST_REMEMBERED {
+            let violation = Violation::NothingSettled(self.flight.remembered());
+            self.fail(now, Failure::Violation(violation), Some(CloseReason::Protocol));
+            return;
+        }
         if is_latest {
             self.reconcile(report);
         }

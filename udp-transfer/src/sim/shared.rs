@@ -35,10 +35,8 @@ pub struct Shared {
 pub struct Flow {
     /// How it finds its window.
     pub congestion: Choice,
-    /// When it begins, and when it is over.
+    /// When it begins.
     pub begins: Duration,
-    /// See [`Flow::begins`].
-    pub ends: Duration,
     /// The most it has to send, in bits per second; none when it always has more.
     pub rate: Option<u64>,
 }
@@ -50,10 +48,8 @@ pub struct Usage {
     arrived: Vec<Vec<u64>>,
     /// For each datagram that passed the bottleneck, when, and how long it had waited before it.
     waited: Vec<(Duration, Duration)>,
-    /// How many datagrams were sent, and how many of them the full queue dropped.
+    /// How many datagrams with blocks were sent.
     pub sent: u64,
-    /// See [`Usage::sent`].
-    pub overflowed: u64,
     /// For each flow, how many datagrams with blocks it sent, and how many of them not for the first time.
     counts: Vec<(u64, u64)>,
     /// When each datagram was dropped by the full queue.
@@ -64,7 +60,6 @@ struct Ends {
     sender: Sender,
     receiver: Receiver,
     begins: Time,
-    ends: Time,
 }
 
 /// A datagram on its way: whose it is, and when it left.
@@ -85,7 +80,7 @@ impl Flow {
     /// Sends as long as it can.
     #[must_use]
     pub const fn of(congestion: Choice) -> Self {
-        Flow { congestion, begins: Duration::ZERO, ends: Duration::MAX, rate: None }
+        Flow { congestion, begins: Duration::ZERO, rate: None }
     }
 
     /// The same, later.
@@ -175,7 +170,6 @@ impl<'a> World<'a> {
                 arrived: vec![vec![0; slots]; shared.flows.len()],
                 waited: Vec::new(),
                 sent: 0,
-                overflowed: 0,
                 counts: Vec::new(),
                 overflows: Vec::new(),
             },
@@ -194,7 +188,7 @@ impl<'a> World<'a> {
 
     fn next_due(&self) -> Option<Time> {
         let links = self.there.iter().filter_map(|(_, link)| link.poll_timeout());
-        let ends = self.ends.iter().filter(|ends| ends.ends > self.now).filter_map(|ends| {
+        let ends = self.ends.iter().filter_map(|ends| {
             let due = [ends.sender.poll_timeout(), ends.receiver.poll_timeout()].into_iter().flatten().min();
             due.map(|due| due.max(ends.begins))
         });
@@ -216,7 +210,7 @@ impl<'a> World<'a> {
         for flow in 0..self.ends.len() {
             let ends = &mut self.ends[flow];
             let is_due = |due: Option<Time>| due.is_some_and(|due| due <= now);
-            if ends.begins > now || ends.ends <= now {
+            if ends.begins > now {
                 continue;
             }
             let (sender, receiver) = (is_due(ends.sender.poll_timeout()), is_due(ends.receiver.poll_timeout()));
@@ -254,9 +248,6 @@ impl<'a> World<'a> {
     fn drain(&mut self, flow: usize) {
         let now = self.now;
         let ends = &mut self.ends[flow];
-        if ends.ends <= now {
-            return;
-        }
         let path = self.there.iter().rposition(|(from, _)| *from <= now).unwrap_or(0);
         while let Some(out) = ends.sender.poll_transmit(now) {
             let (kind, bytes) = (out.packet.body.kind(), usize::from(self.shared.datagram));
@@ -264,7 +255,6 @@ impl<'a> World<'a> {
             if let Fate::Lost(netsim::Cause::Queue) =
                 self.there[path].1.handle(now, kind, bytes, (flow, out.packet, now))
             {
-                self.usage.overflowed += 1;
                 self.usage.overflows.push(now - Time::ZERO);
             }
         }
@@ -304,7 +294,6 @@ impl Ends {
             rtt: None,
             listened_to: false,
         };
-        let ends = if flow.ends == Duration::MAX { Time::MAX } else { Time::ZERO + flow.ends };
-        Ends { sender: Sender::new(begins, sender), receiver: Receiver::new(begins, receiver), begins, ends }
+        Ends { sender: Sender::new(begins, sender), receiver: Receiver::new(begins, receiver), begins }
     }
 }

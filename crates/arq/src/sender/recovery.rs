@@ -20,6 +20,7 @@ impl Sender {
         let limit = if latest.is_cut() { latest.seen } else { BlockNumber(u64::MAX) };
         let losses = self.flight.lose(now, self.newest, limit, self.rtt.loss_delay());
         self.loss_due = losses.next;
+        self.delivery.forget_before(self.flight.first_remembered());
         self.delivery.on_landed(now, losses.landed * self.config.datagram());
         if losses.count > 0 {
             self.on_losses(now, &losses, arrived_before);

@@ -201,6 +201,42 @@ fn who_speaks_of_blocks_and_never_of_packets_is_not_sent_the_whole_file() {
 }
 
 #[test]
+fn who_settles_nothing_and_asks_again_and_again_is_given_up() {
+    // Honest about packets. Of the blocks it says, in reports that are cut, that every other one of the lowest is missing.
+    let holes: Vec<(u64, u64)> = (0..64).map(|hole| (2 * hole + 1, 2 * hole + 2)).collect();
+    let mut bench = Bench::new(Policy::SELECTIVE_REPEAT, 1_000_000);
+    bench.say(Report { credit: 1_000, ..report(&[], 0) });
+    let mut reports = 0_u64;
+    while bench.sender.outcome().is_none() && reports < 10_000 {
+        reports += 1;
+        bench.at(reports * 10);
+        let newest = bench.sender.flight.next_number().0 - 1;
+        let newest = if bench.sender.flight.is_unsent(PacketNumber(newest)) { newest - 1 } else { newest };
+        let cut = report(&[&holes[..], &[(128, 130)]].concat(), newest);
+        bench.say(Report { credit: 1_000, ..cut });
+        assert!(bench.sender.flight.remembered() <= limits::MOST_REMEMBERED + 1_000);
+    }
+    let Some(Outcome::Failed(Failure::Violation(Violation::NothingSettled(remembered)))) = bench.sender.outcome()
+    else {
+        panic!("{:?}, {} remembered", bench.sender.outcome(), bench.sender.flight.remembered())
+    };
+    println!("given up after {reports} reports, {remembered} remembered");
+}
+
+#[test]
+fn who_speaks_of_packets_and_never_of_blocks_leaves_no_marks() {
+    let mut bench = Bench::new(Policy::SELECTIVE_REPEAT, 1_000);
+    bench.say(Report { credit: 100, ..report(&[], 0) });
+    for turn in 1..5_000 {
+        bench.at(turn * 10);
+        let newest = bench.sender.flight.next_number().0 - 1;
+        let newest = if bench.sender.flight.is_unsent(PacketNumber(newest)) { newest - 1 } else { newest };
+        bench.say(Report { credit: 100, ..report(&[], newest) });
+        assert!(bench.sender.delivery.marks() <= 200, "{}", bench.sender.delivery.marks());
+    }
+}
+
+#[test]
 fn who_takes_back_what_was_reported_gets_it_within_the_window_or_not_at_all() {
     let mut bench = Bench::new(Policy::SELECTIVE_REPEAT, 100_000);
     bench.say(Report { credit: 4, ..report(&[(0, 90_000)], 0) });

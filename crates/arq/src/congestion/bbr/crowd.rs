@@ -76,6 +76,13 @@ impl Crowd {
         }
     }
 
+    /// Takes back a push that can no longer be judged: the path is emptied meanwhile.
+    pub(super) fn give_up(&mut self) {
+        if let Some(push) = self.push.take() {
+            self.cubic = push.before;
+        }
+    }
+
     /// The round trip before the one numbered `round` brought `rate`. Judges a push: what brought enough is kept, and tried
     /// again; what did not is taken back.
     pub(super) fn on_round(&mut self, round: u64, rate: u64) -> Option<Place> {
@@ -112,6 +119,14 @@ mod tests {
         crowd.push(7, 1_000_000);
         assert_eq!(crowd.on_round(9, 1_100_000), Some(Place::Enough));
         assert_eq!((crowd.window(), crowd.on_round(10, 2_000_000)), (100_000, None));
+    }
+
+    #[test]
+    fn a_push_that_is_given_up_is_taken_back_and_says_nothing() {
+        let mut crowd = Crowd::join(1_000, 100_000);
+        crowd.push(7, 1_000_000);
+        crowd.give_up();
+        assert_eq!((crowd.window(), crowd.on_round(9, 500_000)), (100_000, None));
     }
 
     #[test]

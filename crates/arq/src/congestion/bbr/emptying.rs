@@ -67,6 +67,9 @@ impl Bbr {
         let rate = self.bandwidth().min(self.model.last().fastest);
         let window = share(self.model.holds(rate), Self::EMPTY);
         let before = self.model.last().least;
+        if let Some(crowd) = &mut self.crowd {
+            crowd.give_up();
+        }
         self.phase = Phase::Empty(Emptying { look, window, shortest: Duration::MAX, until: None, before, rate });
     }
 

@@ -201,8 +201,8 @@ prop_compose! {
 }
 
 proptest! {
-    /// Whatever is reported, it always sends something, never more than twice what the fastest rate and the longest round
-    /// trip it believes in come to, and no arithmetic overflows.
+    /// Whatever is reported, it always sends something, no more than three times what it believes the path holds, or than ever
+    /// arrived, or than CUBIC allows in a crowd; and no arithmetic overflows.
     #[test]
     fn no_report_leaves_it_without_a_rate_or_without_a_bound(reports in prop::collection::vec(report(), 1..200)) {
         let mut bbr = Bbr::new(DATAGRAM);
