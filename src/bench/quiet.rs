@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use labkit::{Clock, Failure};
+use labkit::{Clock, Exit, Failure};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};
 
@@ -31,7 +31,10 @@ impl Usage {
     /// When the kernel does not tell.
     pub fn now(clock: &Clock) -> Result<Self, Failure> {
         let stat = std::fs::read_to_string("/proc/stat").map_err(|error| Failure::io("read", "/proc/stat", &error))?;
-        let all = busy_seconds(&stat).unwrap_or_default();
+        let all = busy_seconds(&stat).ok_or_else(|| {
+            let message = "/proc/stat does not tell how much processor time was used";
+            Failure::new(Exit::Setup, "NO-PROCESSOR-TIME", message)
+        })?;
         Ok(Usage { all, ours: of(UsageWho::RUSAGE_SELF) + of_children(), at: clock.elapsed() })
     }
 
@@ -67,7 +70,7 @@ pub fn processors() -> f64 {
 /// interrupt work is left out, since nobody can say for whom it was.
 fn busy_seconds(stat: &str) -> Option<f64> {
     let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
-    let ticks = line.split_whitespace().take(3).map(|ticks| ticks.parse::<u32>().map(f64::from));
+    let ticks = line.split_whitespace().take(3).map(str::parse::<f64>);
     Some(ticks.collect::<Result<Vec<_>, _>>().ok()?.iter().sum::<f64>() / TICKS_PER_SECOND)
 }
 
@@ -109,6 +112,7 @@ mod tests {
     fn what_processes_used_is_the_first_three_numbers() {
         let stat = "cpu  1000 200 300 99999 5 6 7 8 0 0\ncpu0 500 100 150 5 5 6 7 8 0 0\n";
         assert_eq!(busy_seconds(stat), Some(15.0));
+        assert_eq!(busy_seconds("cpu  5000000000 0 0 1\n"), Some(50_000_000.0), "more than 32 bits count");
         assert_eq!(busy_seconds("cpu0 500 100 150\n"), None);
         assert_eq!(busy_seconds("cpu  some none all\n"), None);
     }

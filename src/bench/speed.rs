@@ -49,7 +49,7 @@ const MOMENT: Duration = Duration::from_millis(100);
 #[command(
     before_help = "Examples:
   castlab bench speed --quick                               everything, roughly, in three minutes
-  castlab bench speed --path lo --only castlab,nginx        two contenders on loopback, without root
+  castlab bench speed --path lo --only castlab,nginx        two families on loopback, without root
   sudo castlab bench speed --json > new.json                everything, in a quarter of an hour
   sudo castlab bench speed --compare old.json               and what changed since",
     after_help = "Paths other than lo are network namespaces of their own: they need root (or `unshare --user \
@@ -197,7 +197,7 @@ impl Bench {
         Ok(Bench {
             session: session.clone(),
             began: session.clock.elapsed(),
-            again: plan.steps.len() / 4,
+            again: plan.steps.len().div_ceil(4),
             plan,
             tools,
             files,

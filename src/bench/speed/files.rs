@@ -44,7 +44,7 @@ impl Files {
         let room = room.blocks_available().saturating_mul(room.fragment_size());
         if room < needed {
             let (has, needs) = (show_bytes(room), show_bytes(needed));
-            let message = format!("{} has room for {has}, and the largest scenario needs {needs}", parent.display());
+            let message = format!("{} has room for {has}, and the files need {needs}", parent.display());
             return Err(Failure::new(Exit::Setup, "NO-ROOM", message).hint("make room, or give a smaller --size"));
         }
         let folder = tempfile::Builder::new().prefix("castlab-bench-").tempdir_in(&parent);

@@ -1,5 +1,7 @@
 //! What is measured, and which figures are to be reached: the scenarios and targets, as data, and the order of the runs.
 
+use std::collections::BTreeSet;
+
 use super::contender::{Contender, Ours};
 use super::path::Path;
 
@@ -217,10 +219,11 @@ impl Plan {
         steps
     }
 
-    /// How much room the largest of them needs for its files, with all that is served.
+    /// How much room the largest of them needs for its files, with all that is served: one file of each size.
     pub(super) fn room(&self) -> u64 {
         let landing = |one: &Scenario| one.bytes.saturating_mul(u64::from(one.clients));
-        let served: u64 = self.scenarios.iter().map(|one| one.bytes).fold(0, u64::saturating_add);
+        let sizes: BTreeSet<u64> = self.scenarios.iter().map(|one| one.bytes).collect();
+        let served = sizes.into_iter().fold(0, u64::saturating_add);
         self.scenarios.iter().map(landing).max().unwrap_or(0).saturating_add(served)
     }
 }

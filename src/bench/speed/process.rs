@@ -157,13 +157,17 @@ impl Daemon {
     pub(super) async fn stop(mut self, signal: Signal) -> String {
         self.tell(signal);
         if tokio::time::timeout(PATIENCE, self.child.wait()).await.is_err() {
-            let _ = self.child.kill().await;
+            self.tell(Signal::SIGKILL);
+            let _ = self.child.wait().await;
         }
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Where it is asked to end, it ends its own children; where it is killed, nobody would.
     fn tell(&self, signal: Signal) {
-        if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
+        let Some(main) = self.child.id() else { return };
+        let children = if signal == Signal::SIGKILL { children_of(&[main]) } else { Vec::new() };
+        for pid in [main].into_iter().chain(children).filter_map(|pid| i32::try_from(pid).ok()) {
             // Gone already is as good.
             let _ = kill(Pid::from_raw(pid), signal);
         }

@@ -9,7 +9,7 @@ use labkit::Failure;
 const ALSO: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// A program, and how to come by it.
-const KNOWN: [(&str, &str); 16] = [
+const KNOWN: [(&str, &str); 14] = [
     ("udp-transfer-server", "cargo build --release -p udp-transfer"),
     ("udp-transfer-client", "cargo build --release -p udp-transfer"),
     ("quic-bulk", "cargo build --release --manifest-path udp-transfer/bench/quic/Cargo.toml --target-dir target"),
@@ -24,8 +24,6 @@ const KNOWN: [(&str, &str); 16] = [
     ("tc", "apt-get install iproute2"),
     ("ethtool", "apt-get install ethtool"),
     ("nft", "apt-get install nftables"),
-    ("sysctl", "apt-get install procps"),
-    ("modprobe", "apt-get install kmod"),
 ];
 
 /// Those of them that are on this machine.
