@@ -227,8 +227,9 @@ impl Server {
 
     fn nap(&self) -> Duration {
         let now = self.session.clock.now();
-        // A pause that is over was looked at: whatever the script waits for now wakes us up itself.
-        let pause = self.operator.pause.filter(|pause| *pause > now);
+        // Where a script waits for its call, that wakes us up, however long its pause is over. A pause that ended since it was
+        // looked at is looked at again at once.
+        let pause = self.operator.pause.filter(|_| !self.script_waits());
         match [self.hub.poll_timeout(), self.gate.poll_timeout(), pause].into_iter().flatten().min() {
             Some(next) => next - now,
             None => Duration::from_secs(3600),

@@ -93,7 +93,7 @@ impl Server {
     }
 
     /// A script goes on once its call has come back.
-    fn script_waits(&self) -> bool {
+    pub(super) fn script_waits(&self) -> bool {
         !self.operator.is_person && self.callers.values().any(Option::is_none)
     }
 

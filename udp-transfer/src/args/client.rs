@@ -68,7 +68,7 @@ pub struct ClientArgs {
     #[arg(long, global = true, value_name = "N", env = "CASTLAB_SEED", hide_env_values = true)]
     pub seed: Option<u64>,
 
-    /// How long datagrams are: auto, as long as the path carries whole; or bytes, in fragments if need be
+    /// How long datagrams are: auto, as long as the way to the server carries whole; or bytes, in fragments if need be
     #[arg(
         short,
         long,

@@ -79,7 +79,7 @@ pub struct Config {
 /// How often is reported what has come, in selective repeat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reports {
-    /// Once for all that was taken from the socket at once: one datagram on a slow path, up to 256 on a fast one, where a
+    /// Once for all that was taken from the socket at once: one datagram on a slow path, up to 512 KiB of them on a fast one, where a
     /// report costs as much as some 30 KB of data.
     #[default]
     Batch,

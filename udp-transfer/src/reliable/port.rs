@@ -1,6 +1,6 @@
 //! A client's socket, with an impaired network in between where one was asked for.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -219,7 +219,8 @@ impl Port {
             && let Some(room) = self.incoming.take()
         {
             (self.here, self.taken) = (0, 0);
-            ROOMS.with_borrow_mut(|rooms| rooms.push(room));
+            // One a thread is enough: while one port waits for the network, another may have made a second.
+            ROOM.set(Some(room));
         }
     }
 
@@ -245,11 +246,11 @@ impl Port {
 thread_local! {
     /// Room nobody needs at the moment: what many ports of a process use in turn stays in the processor's cache, and a
     /// thousand of them need no more than one.
-    static ROOMS: RefCell<Vec<batch::Incoming>> = const { RefCell::new(Vec::new()) };
+    static ROOM: Cell<Option<batch::Incoming>> = const { Cell::new(None) };
 }
 
 fn take_room() -> batch::Incoming {
-    ROOMS.with_borrow_mut(Vec::pop).unwrap_or_else(batch::Incoming::gathered)
+    ROOM.take().unwrap_or_else(batch::Incoming::gathered)
 }
 
 /// What `drop=` goes by.

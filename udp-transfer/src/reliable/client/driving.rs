@@ -15,7 +15,7 @@ use crate::disk::part::Part;
 
 /// The one peer there is.
 pub(super) const PEER: Peer = Peer(0);
-/// How many datagrams are taken before the timers have their turn.
+/// At least so many datagrams are taken before the timers have their turn, where as many are there; and what came with the last.
 const BATCH: usize = 256;
 
 /// How driving ended.
