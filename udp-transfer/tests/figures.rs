@@ -110,7 +110,8 @@ fn the_table_of_congestion_control_is_what_it_was_and_the_default_wins_it() {
             assert!((250..=750).contains(&ours.used), "{course}: {} ‰", ours.used);
             continue;
         }
-        assert!(ours.used >= 900, "{course}: {} ‰", ours.used);
+        // Of four seconds at 50 ms, startup alone takes a tenth.
+        assert!(ours.used >= 890, "{course}: {} ‰", ours.used);
         for other in &rows {
             assert!(ours.used + 10 >= other.used, "{course}: {} ‰ by {}", other.used, other.congestion);
         }

@@ -30,8 +30,9 @@ use model::{Losses, Model};
 ///   heaps. Ours reports at least each two milliseconds' worth, so a quarter above one round trip is enough, and
 ///   bounds the queue that a rate measured too high can build. Only in a crowd, where others keep a queue
 ///   whatever we do, is it more: with less there, we would starve.
-/// - **A queue ends startup at once.** The draft waits for three round trips without growth. When the first of them had
-///   a queue as well, the path is full.
+/// - **A queue ends startup at once.** The draft waits for three round trips without growth, each of them as long as the queue
+///   has made it. One of them is enough where a queue shows itself as well; and where the queue is a quarter of
+///   the path, not even that is waited for: what is on the way by now is twice what the path holds.
 #[derive(Clone, Copy, Debug)]
 pub struct Bbr {
     datagram: u64,
@@ -385,6 +386,9 @@ impl Congestion for Bbr {
         let Some(sample) = &acked.sample else { return };
         if self.model.on_acked(acked, sample) {
             self.on_round(acked.now);
+        }
+        if !self.is_full && self.model.rounds() > Self::EARLY && self.model.is_overshooting(acked.now) {
+            self.is_full = true;
         }
         self.move_on(acked, sample);
         self.look_how_long_it_is(acked, sample);

@@ -30,6 +30,8 @@ pub(super) struct Model {
     /// The shortest of the last handful of samples, and of the one before.
     lately: [Duration; 2],
     samples: u32,
+    /// Since when the last handful waited for long.
+    overshoots_since: Option<Time>,
     /// A round trip ends when a packet is reported that was sent after so much had arrived.
     round_ends_at: u64,
     rounds: u64,
@@ -117,6 +119,7 @@ impl Model {
             long_since: Time::ZERO,
             lately: [Duration::ZERO; 2],
             samples: 0,
+            overshoots_since: None,
             round_ends_at: 0,
             rounds: 0,
             now: Round::NONE,
@@ -141,6 +144,8 @@ impl Model {
         self.samples = self.samples.wrapping_add(1);
         self.lately[1] = self.lately[1].min(sample.round_trip);
         self.see_round_trip(acked.now, sample.round_trip);
+        let overshoots = self.waited_lately() > self.least / 4 + Self::LEAST_QUEUE;
+        self.overshoots_since = overshoots.then(|| self.overshoots_since.unwrap_or(acked.now));
         let rate = sample.rate();
         if !sample.is_limited || rate > self.bandwidth() {
             self.fastest[1] = self.fastest[1].max(rate);
@@ -231,8 +236,19 @@ impl Model {
     /// Whether a queue begins to show itself: the last handful of packets all waited. Fewer are no sign: a busy machine
     /// takes its time with single reports.
     pub(super) fn is_filling(&self) -> bool {
-        let waited = self.lately[0].min(self.lately[1]).saturating_sub(self.least);
-        waited > (self.least / 8).max(Self::LEAST_QUEUE)
+        self.waited_lately() > (self.least / 8).max(Self::LEAST_QUEUE)
+    }
+
+    /// Whether more was sent than the path holds, and not by a little: for an eighth of the shortest round trip, each
+    /// handful of packets has waited a quarter of one. A link that pauses and then delivers all at once does not look so: its
+    /// heap is over in a moment.
+    pub(super) fn is_overshooting(&self, now: Time) -> bool {
+        self.overshoots_since.is_some_and(|since| now - since > self.least / 8)
+    }
+
+    /// How long at least each of the last handful of packets waited.
+    fn waited_lately(&self) -> Duration {
+        self.lately[0].min(self.lately[1]).saturating_sub(self.least)
     }
 
     /// What was lost so far is not held against what will be sent from now on.

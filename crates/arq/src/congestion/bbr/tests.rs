@@ -52,6 +52,23 @@ impl Path {
         self.delivered += bytes;
     }
 
+    /// One report on a packet that took `millis`, within the round trip under way.
+    fn late(&mut self, millis: u64, delivered: u64) {
+        let round_trip = Duration::from_millis(millis);
+        let sample = Sample {
+            delivered,
+            delivered_before: self.delivered - delivered,
+            lost: 0,
+            interval: round_trip,
+            in_flight: delivered,
+            round_trip,
+            is_limited: false,
+        };
+        let (now, sent, rtt) = (self.now, self.now, rtt(millis));
+        let (bytes, in_flight) = (DATAGRAM, delivered);
+        self.bbr.on_acked(&Acked { now, bytes, sent, in_flight, window_limited: true, rtt, sample: Some(sample) });
+    }
+
     /// Startup on a path of 10 MB/s and 20 ms, which is 200 kB, until it has left it.
     fn filled() -> Self {
         let mut path = Path::new();
@@ -72,6 +89,23 @@ fn the_window_begins_with_32_datagrams_and_doubles() {
         path.round(20, window, 0, false);
         assert_eq!(path.bbr.window(), 2 * window);
         window *= 2;
+    }
+}
+
+#[test]
+fn a_queue_ends_startup_within_the_round_trip_and_a_heap_of_late_reports_does_not() {
+    // Of 20 ms, 30 then: a quarter too much, in report after report, each a millisecond after the one before or with it.
+    for (apart, ends) in [(1, true), (0, false)] {
+        let mut path = Path::new();
+        for bytes in [32_000, 64_000, 128_000, 200_000] {
+            path.round(20, bytes, 0, false);
+        }
+        assert!(!path.bbr.is_full);
+        for _ in 0..30 {
+            path.now += Duration::from_millis(apart);
+            path.late(30, 200_000);
+        }
+        assert_eq!(path.bbr.is_full, ends, "reports {apart} ms apart: {:?}", path.bbr);
     }
 }
 
