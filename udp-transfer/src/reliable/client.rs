@@ -3,6 +3,7 @@
 mod connection;
 mod driving;
 mod fetching;
+mod handshaking;
 mod report;
 mod working;
 mod writing;

@@ -3,21 +3,20 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use arq::handshake::{Client, ClientConfig, Session as Agreed, Unanswered};
+use arq::handshake::{ClientConfig, Session as Agreed, Unanswered};
 use arq::wire::{self, Datagram, Envelope, Refusal, Reply, Request};
-use arq::{Ask, CloseReason, Flow, NoReply, PacketNumber, SessionId};
+use arq::{Ask, CloseReason, Flow, NoReply, PacketNumber};
 use events::Event;
 use labkit::socket::Buffer;
 use labkit::{Clock, Exit, Failure, Session};
 
 use super::Asking;
+use super::handshaking::{NoSession, shake_hands};
 use crate::reliable::gauge;
 use crate::reliable::port::{Port, Tallies};
 
 /// How long a server may be silent before it is asked whether it still knows us.
 pub(super) const QUIET: Duration = Duration::from_secs(3);
-/// How often a host must say that nobody listens there before it is believed.
-const REFUSALS: u64 = 2;
 /// How long to wait before a busy server is asked again.
 pub(super) const BUSY_AGAIN: Duration = Duration::from_millis(150);
 /// How long at least to wait after a refusal that says when to ask again, even where it says at once.
@@ -202,82 +201,5 @@ impl Connection {
             "PROTOCOL",
             format!("{} broke the rules of the protocol: {what}", self.server()),
         )
-    }
-}
-
-/// Why there is no session.
-#[derive(Debug)]
-pub(super) enum NoSession {
-    Unanswered(Unanswered),
-    NobodyListens,
-    Socket(std::io::Error),
-}
-
-impl NoSession {
-    fn into_failure(self, server: SocketAddr) -> Failure {
-        let nobody = |code, message| Failure::new(Exit::NobodyAnswered, code, message);
-        match self {
-            NoSession::NobodyListens => nobody("REFUSED", format!("nobody listens on UDP {server}"))
-                .hint("is the server running, on that port?"),
-            NoSession::Unanswered(error @ Unanswered::Silence(_)) => nobody("NO-ANSWER", format!("{server}: {error}"))
-                .hint(
-                    "is the server running (and not only with an older, classic protocol: -m classic)? a firewall may \
-                     drop UDP; a path with small datagrams wants --length 1200",
-                ),
-            NoSession::Unanswered(error @ Unanswered::Refused { reason, .. }) => {
-                let code = match reason {
-                    Refusal::Busy => "SERVER-BUSY",
-                    Refusal::Version => "OTHER-VERSION",
-                    Refusal::ShuttingDown => "SERVER-STOPPED",
-                };
-                nobody(code, format!("{server} refused: {error}"))
-            }
-            NoSession::Socket(error) => Failure::io("exchange datagrams with", server, &error),
-        }
-    }
-}
-
-/// A handshake for a session under a fresh name.
-pub(super) fn new_handshake(lengths: &[u16], now: events::Time) -> Client {
-    let config =
-        ClientConfig { client: SessionId(rand::random()), lengths: lengths.to_vec(), patience: ClientConfig::PATIENCE };
-    Client::new(now, config)
-}
-
-/// Asks for a session until there is one. Where nobody listens, that ends it, if `give_up`.
-async fn shake_hands(
-    port: &mut Port,
-    lengths: &[u16],
-    give_up: bool,
-    buffer: &mut Vec<u8>,
-    clock: Clock,
-) -> Result<Agreed, NoSession> {
-    let mut client = new_handshake(lengths, clock.now());
-    let refused_before = port.refusals();
-    loop {
-        if let Some(hello) = client.poll_transmit(clock.now()) {
-            buffer.clear();
-            Datagram::Handshake(hello).encode(buffer);
-            port.send(buffer).await;
-            if port.was_too_long() {
-                client.too_long();
-                continue;
-            }
-        }
-        match client.outcome() {
-            Some(Ok(agreed)) => return Ok(agreed),
-            Some(Err(error)) => return Err(NoSession::Unanswered(error)),
-            None => {}
-        }
-        port.wait(client.poll_timeout()).await.map_err(NoSession::Socket)?;
-        while let Some(datagram) = port.poll() {
-            if let Ok(Datagram::Handshake(handshake)) = wire::decode(datagram) {
-                client.handle(clock.now(), &handshake);
-            }
-        }
-        if give_up && port.refusals() - refused_before >= REFUSALS && client.outcome().is_none() {
-            return Err(NoSession::NobodyListens);
-        }
-        client.handle_timeout(clock.now());
     }
 }

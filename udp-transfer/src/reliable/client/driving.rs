@@ -9,7 +9,8 @@ use arq::{BlockNumber, CloseReason, Flow, Layout, Outcome, Packet, Peer, Receive
 use events::Time;
 use labkit::{Failure, Session};
 
-use super::connection::{Connection, QUIET, new_handshake};
+use super::connection::{Connection, QUIET};
+use super::handshaking::new_handshake;
 use super::writing::Writer;
 use crate::disk::part::Part;
 
