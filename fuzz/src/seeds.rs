@@ -185,7 +185,7 @@ fn datagrams() -> Vec<Datagram<'static>> {
     vec![
         Datagram::Handshake(Handshake::Hello { client, datagram: 1_200, cookie: None }),
         Datagram::Handshake(Handshake::Hello { client, datagram: 1_200, cookie: Some(cookie) }),
-        Datagram::Handshake(Handshake::Retry { client, cookie }),
+        Datagram::Handshake(Handshake::Retry { client, server: client, cookie }),
         Datagram::Handshake(Door::accept(client, SessionId(9), 1_200)),
         Datagram::Handshake(Door::refuse(client, arq::wire::Refusal::Busy, Duration::from_secs(5))),
         Datagram::Handshake(Handshake::Gone { session: SessionId(9) }),

@@ -89,7 +89,7 @@ fn no_address_gets_more_bytes_than_it_sent_before_it_is_proven() {
         let mut bytes = match random.below(8) {
             0..4 => hello(None),
             4 => hello(Some(cookie)),
-            5 => encode(Handshake::Retry { client, cookie }),
+            5 => encode(Handshake::Retry { client, server: client, cookie }),
             6 => encode(Door::accept(client, SessionId(1), 1_200)),
             _ => (0..random.below(1_500)).map(|_| u8::try_from(random.below(256)).unwrap()).collect(),
         };

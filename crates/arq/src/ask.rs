@@ -42,6 +42,14 @@ impl Ask {
         Ask { wait, send_now: true, again: None, deadline: now + limits::IDLE, outcome: None }
     }
 
+    /// A question that was asked before, at `sent`: behind the second hello, for one.
+    #[must_use]
+    pub fn sent(sent: Time, rtt: Option<Duration>) -> Self {
+        let mut ask = Ask::new(sent, rtt);
+        let _ = ask.poll_transmit(sent);
+        ask
+    }
+
     /// The answer came.
     pub fn handle(&mut self, reply: Reply) {
         if self.outcome.is_none() {
@@ -105,6 +113,16 @@ mod tests {
         assert_eq!(times.get(..5), Some(&[0, 110, 330, 770, 1_650][..]), "doubled, and at most a second apart");
         assert!(times.windows(2).all(|pair| pair[1] - pair[0] <= 1_000));
         assert_eq!(ask.take_outcome(), Some(Err(NoReply::Silence)));
+    }
+
+    #[test]
+    fn what_was_asked_before_is_asked_again_when_its_answer_is_late() {
+        let mut ask = Ask::sent(Time::ZERO, Some(Duration::from_millis(20)));
+        assert!(!ask.poll_transmit(Time::from_nanos(20_000_000)));
+        let due = ask.poll_timeout().unwrap();
+        assert_eq!(due, Time::from_nanos(110_000_000));
+        ask.handle_timeout(due);
+        assert!(ask.poll_transmit(due));
     }
 
     #[test]

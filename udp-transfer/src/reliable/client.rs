@@ -180,7 +180,7 @@ const MOST_ENTRIES: u64 = 100_000;
 pub async fn list(asking: &Asking, session: &Session) -> std::result::Result<Listed, Failure> {
     let until = asking.deadline.map(|deadline| session.clock.now() + deadline);
     within(until, session, async {
-        let mut connection = first_connection(asking, session).await?;
+        let mut connection = first_connection(asking, ALL, session).await?;
         let entries = all_entries(&mut connection).await;
         connection.leave().await;
         Ok(Listed { server: connection.server(), entries: entries? })
@@ -196,8 +196,16 @@ pub async fn get(config: &Config, session: &Session) -> std::result::Result<Repo
     working::run(config, session).await
 }
 
-/// Resolves the server's name and opens a session with the first of its addresses that answers.
-async fn first_connection(asking: &Asking, session: &Session) -> std::result::Result<Connection, Failure> {
+/// The first question of who wants to know all there is.
+const ALL: Request = Request::List { generation: 0, from: 0 };
+
+/// Resolves the server's name and opens a session with the first of its addresses that answers; what will be
+/// asked `first` is asked with the handshake.
+async fn first_connection(
+    asking: &Asking,
+    first: Request,
+    session: &Session,
+) -> std::result::Result<Connection, Failure> {
     let addresses = target::resolve(&asking.server, PORT, asking.family).await?;
     session.recorder.tell(|| Event::Resolved {
         target: asking.server.to_string(),
@@ -205,7 +213,7 @@ async fn first_connection(asking: &Asking, session: &Session) -> std::result::Re
     });
     let mut last = None;
     for &address in &addresses {
-        match Connection::open(address, asking, 0, session).await {
+        match Connection::open(address, asking, 0, Some(first.clone()), session).await {
             Ok(connection) => return Ok(connection),
             Err(failure) => last = Some(failure),
         }

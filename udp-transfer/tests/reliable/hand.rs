@@ -38,7 +38,7 @@ impl Hand {
     pub(crate) async fn cookie(&self, client: SessionId) -> Cookie {
         self.send(&Datagram::Handshake(Handshake::Hello { client, datagram: 1_200, cookie: None })).await;
         self.receive(|datagram| match datagram {
-            Datagram::Handshake(Handshake::Retry { client: to, cookie }) if to == client => Some(cookie),
+            Datagram::Handshake(Handshake::Retry { client: to, cookie, .. }) if to == client => Some(cookie),
             _ => None,
         })
         .await

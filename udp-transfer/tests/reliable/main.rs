@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod early;
 mod faults;
 mod hand;
 mod hostile;

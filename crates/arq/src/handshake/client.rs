@@ -18,6 +18,8 @@ pub struct Client {
     length: usize,
     tries: u32,
     cookie: Option<Cookie>,
+    /// What the server will be called, if that cookie is the one it accepts.
+    server: Option<SessionId>,
     /// When the last hello left, and whether an answer to it measures the round trip.
     sent: Time,
     measures: bool,
@@ -98,6 +100,7 @@ impl Client {
             length: 0,
             tries: 0,
             cookie: None,
+            server: None,
             sent: now,
             measures: false,
             rtt: Rtt::new(),
@@ -113,10 +116,10 @@ impl Client {
             return;
         }
         match *handshake {
-            Handshake::Retry { client, cookie } if client == self.config.client => {
+            Handshake::Retry { client, server, cookie } if client == self.config.client => {
                 if self.cookie != Some(cookie) {
                     self.measure(now);
-                    self.cookie = Some(cookie);
+                    (self.cookie, self.server) = (Some(cookie), Some(server));
                     self.tries = 0;
                     self.send_now = true;
                 }
@@ -178,6 +181,13 @@ impl Client {
         Some(Handshake::Hello { client: self.config.client, datagram: self.asked(), cookie: self.cookie })
     }
 
+    /// What the server will be called in the session, once it has said so: what is asked in it may follow the hello at
+    /// once, a round trip before it is known that there is a session. Where hellos are lost it may be asked in vain.
+    #[must_use]
+    pub fn expected(&self) -> Option<SessionId> {
+        self.server
+    }
+
     /// When to call [`handle_timeout`](Client::handle_timeout) if nothing comes before; none when it is over.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
@@ -205,7 +215,7 @@ impl Client {
         if is_shorter {
             self.length += 1;
             self.tries = 0;
-            self.cookie = None; // It was for the other length.
+            (self.cookie, self.server) = (None, None); // They were for the other length.
         }
         is_shorter
     }
@@ -246,10 +256,12 @@ mod tests {
         for round in 0..2 {
             let hello = client.poll_transmit(at(100 * round)).expect("a hello");
             assert_eq!(client.poll_transmit(at(100 * round)), None, "one at a time");
+            assert_eq!(client.expected().is_some(), round > 0, "with the cookie");
             client.handle(at(100 * round + 100), &answer(&door, at(100 * round + 50), &hello).unwrap());
         }
         let session = client.outcome().unwrap().unwrap();
         assert_eq!((session.client, session.datagram), (SessionId(7), 1_400));
+        assert_eq!(Some(session.server), client.expected());
         assert_eq!(session.rtt, Some(Duration::from_millis(100)));
         assert_eq!(client.poll_timeout(), None);
     }

@@ -62,16 +62,22 @@ impl Door {
             // None, or one that has grown old: a new one.
             let issued = now.as_nanos();
             let mac = *self.sign(b"cookie", address, client, datagram, issued).as_bytes();
-            return Answer::Send(Handshake::Retry { client, cookie: Cookie { issued, mac } });
+            let server = self.name(address, client, datagram, issued);
+            return Answer::Send(Handshake::Retry { client, server, cookie: Cookie { issued, mac } });
         };
         // `blake3::Hash` compares in constant time.
         if self.sign(b"cookie", address, client, datagram, cookie.issued) != blake3::Hash::from_bytes(cookie.mac) {
             return Answer::Ignore;
         }
-        let name = self.sign(b"server", address, client, datagram, cookie.issued);
-        let server = name.as_bytes().first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
+        let server = self.name(address, client, datagram, cookie.issued);
         // A client that asks for more than we send gets what we send: its hello was long enough for that too.
-        Answer::Proven { client, server: SessionId(server), datagram: datagram.min(self.largest) }
+        Answer::Proven { client, server, datagram: datagram.min(self.largest) }
+    }
+
+    /// What the server is called in the session that such a cookie begins.
+    fn name(&self, address: &[u8], client: SessionId, datagram: u16, issued: u64) -> SessionId {
+        let name = self.sign(b"server", address, client, datagram, issued);
+        SessionId(name.as_bytes().first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
     }
 
     /// The datagram that begins a session.
@@ -141,7 +147,7 @@ mod tests {
 
     fn cookie(door: &Door, now: Time) -> Cookie {
         let answer = door.handle(now, ADDRESS, &hello(None));
-        let Answer::Send(Handshake::Retry { cookie, client: CLIENT }) = answer else { panic!("{answer:?}") };
+        let Answer::Send(Handshake::Retry { cookie, client: CLIENT, .. }) = answer else { panic!("{answer:?}") };
         cookie
     }
 
@@ -187,7 +193,7 @@ mod tests {
         let door = door();
         let cookie = cookie(&door, at(1));
         let answers = [
-            Handshake::Retry { client: CLIENT, cookie },
+            Handshake::Retry { client: CLIENT, server: SessionId(9), cookie },
             Door::accept(CLIENT, SessionId(9), 1_200),
             Door::refuse(CLIENT, Refusal::Busy, Duration::from_secs(5)),
             Handshake::Gone { session: CLIENT },

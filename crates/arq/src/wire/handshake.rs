@@ -25,6 +25,9 @@ pub enum Handshake {
     Retry {
         /// Whom it answers.
         client: SessionId,
+        /// The name that the server will want to be called by: what is asked in the session may follow the second hello at
+        /// once. Like the cookie, nobody knows it but who receives what is sent to that address.
+        server: SessionId,
         /// The proof, to be sent back as it is.
         cookie: Cookie,
     },
@@ -100,7 +103,7 @@ impl Handshake {
                 reader.padding()?;
                 Ok(Handshake::Hello { client, datagram, cookie })
             }
-            RETRY => Ok(Handshake::Retry { client, cookie: cookie(reader)? }),
+            RETRY => Ok(Handshake::Retry { client, server: SessionId(reader.u64()?), cookie: cookie(reader)? }),
             ACCEPT => {
                 let server = SessionId(reader.u64()?);
                 let datagram = datagram_length(reader, length)?;
@@ -136,8 +139,9 @@ impl Handshake {
                 }
                 pad(to, start, *datagram);
             }
-            Handshake::Retry { client, cookie } => {
+            Handshake::Retry { client, server, cookie } => {
                 begin(RETRY, client);
+                to.extend_from_slice(&server.0.to_be_bytes());
                 put_cookie(to, cookie);
             }
             Handshake::Accept { client, server, datagram } => {

@@ -62,7 +62,11 @@ fn handshakes() -> impl Strategy<Value = Handshake> {
     prop_oneof![
         (id.clone(), length.clone(), proptest::option::of(cookie.clone()))
             .prop_map(|(client, datagram, cookie)| Handshake::Hello { client, datagram, cookie }),
-        (id.clone(), cookie).prop_map(|(client, cookie)| Handshake::Retry { client, cookie }),
+        (id.clone(), id.clone(), cookie).prop_map(|(client, server, cookie)| Handshake::Retry {
+            client,
+            server,
+            cookie
+        }),
         (id.clone(), id.clone(), length).prop_map(|(client, server, datagram)| Handshake::Accept {
             client,
             server,

@@ -11,7 +11,7 @@ use labkit::socket::Buffer;
 use labkit::{Clock, Exit, Failure, Session};
 
 use super::Asking;
-use super::handshaking::{NoSession, shake_hands};
+use super::handshaking::{Early, NoSession, shake_hands};
 use crate::reliable::gauge;
 use crate::reliable::port::{Port, Tallies};
 
@@ -31,15 +31,19 @@ pub(super) struct Connection {
     pub(super) agreed: Agreed,
     pub(super) clock: Clock,
     next_flow: u32,
+    /// What was asked with the handshake, until it is asked for.
+    early: Option<Early>,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    /// Shakes hands with the server. `which` tells the connections of one run apart.
+    /// Shakes hands with the server. `which` tells the connections of one run apart; what will be asked `first` is asked
+    /// with the handshake, and costs no round trip of its own.
     pub(super) async fn open(
         server: SocketAddr,
         asking: &Asking,
         which: u64,
+        first: Option<Request>,
         session: &Session,
     ) -> Result<Self, Failure> {
         let clock = session.clock;
@@ -47,14 +51,15 @@ impl Connection {
         let lengths = asking.length.map_or_else(|| gauge::lengths(server.ip(), port.mtu()), |length| vec![length]);
         let begun = clock.now();
         let mut buffer = Vec::with_capacity(usize::from(u16::MAX));
+        let mut early = first.map(|request| Early::new(request, Flow(1)));
         loop {
-            match shake_hands(&mut port, &lengths, true, &mut buffer, clock).await {
+            match shake_hands(&mut port, &lengths, true, early.as_mut(), &mut buffer, clock).await {
                 Ok(agreed) => {
                     session.recorder.tell(|| Event::Connected {
                         peer: server.to_string(),
                         elapsed_ns: Some(u64::try_from((clock.now() - begun).as_nanos()).unwrap_or(u64::MAX)),
                     });
-                    return Ok(Connection { port, agreed, clock, next_flow: 1, buffer });
+                    return Ok(Connection { port, agreed, clock, next_flow: 2, early, buffer });
                 }
                 Err(NoSession::Unanswered(Unanswered::Refused { reason: Refusal::Busy, retry_after }))
                     if clock.now() - begun + retry_after < ClientConfig::PATIENCE =>
@@ -109,8 +114,7 @@ impl Connection {
     }
 
     async fn ask_once(&mut self, request: &Request) -> Result<Reply, NoReply> {
-        let mut flow = self.new_flow();
-        let mut ask = Ask::new(self.clock.now(), self.agreed.rtt);
+        let (mut flow, mut ask) = self.begin(request);
         let mut renew_at = self.clock.now() + QUIET;
         // Once a question: a server that always says so is asked again after a silence, and not as fast as it answers.
         let mut may_be_gone = true;
@@ -151,10 +155,22 @@ impl Connection {
         }
     }
 
+    /// A question, or the one that went out with the handshake, where it is the same.
+    fn begin(&mut self, request: &Request) -> (Flow, Ask) {
+        match self.early.take() {
+            Some(Early { request: asked, flow, sent: Some((sent, server)) })
+                if asked == *request && server == self.agreed.server =>
+            {
+                (flow, Ask::sent(sent, self.agreed.rtt))
+            }
+            _ => (self.new_flow(), Ask::new(self.clock.now(), self.agreed.rtt)),
+        }
+    }
+
     /// Shakes hands again on the same socket: the server was restarted, or nothing came through for long.
     async fn renew(&mut self) -> Result<(), NoSession> {
         let lengths = [self.agreed.datagram];
-        let agreed = shake_hands(&mut self.port, &lengths, false, &mut self.buffer, self.clock).await?;
+        let agreed = shake_hands(&mut self.port, &lengths, false, None, &mut self.buffer, self.clock).await?;
         self.replace(agreed).await;
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arq::catalogue::FileName;
+use arq::wire::Request;
 use events::{Event, Outcome, Time, Unit};
 use labkit::{Failure, Session};
 use tokio::task::JoinSet;
@@ -14,7 +15,7 @@ use tokio::task::JoinSet;
 use super::connection::Connection;
 use super::fetching::{Fetched, Fetching, Job};
 use super::report::{Network, Report, Result as RowResult, Row};
-use super::{Config, Wanted, all_entries, first_connection, interrupted, late, within};
+use super::{ALL, Config, Wanted, all_entries, first_connection, interrupted, late, within};
 use crate::disk::part::Folder;
 use crate::progress::Progress;
 use crate::reliable::port::Tallies;
@@ -25,7 +26,7 @@ pub(super) async fn run(config: &Config, session: &Session) -> Result<Report, Fa
     let until = config.asking.deadline.map(|deadline| begun + deadline);
     let folder = Folder::open(&config.output)?;
     let (connection, jobs) = within(until, session, async {
-        let mut connection = first_connection(&config.asking, session).await?;
+        let mut connection = first_connection(&config.asking, first_question(config), session).await?;
         let jobs = jobs(config, &mut connection).await?;
         Ok((connection, jobs))
     })
@@ -44,6 +45,14 @@ pub(super) async fn run(config: &Config, session: &Session) -> Result<Report, Fa
     report.rows.sort_by_key(|row| row.number);
     tell(&report, session);
     Ok(report)
+}
+
+/// What is asked before anything else.
+fn first_question(config: &Config) -> Request {
+    match &config.wanted {
+        Wanted::Named(names) => names.first().cloned().map_or(ALL, Request::Find),
+        Wanted::All => ALL,
+    }
 }
 
 /// What is to be fetched, in the order of the names.
@@ -169,9 +178,12 @@ impl Crew {
                 self.config.asking.family,
             )
             .await?;
+            // Another may take that job meanwhile: then it is asked in vain.
+            let next = self.list.lock().unwrap_or_else(PoisonError::into_inner).front().map(|job| job.name.clone());
+            let first = next.map(Request::Find);
             let mut last = Failure::usage("the server has no address");
             for address in addresses {
-                match Connection::open(address, &self.config.asking, which, &self.session).await {
+                match Connection::open(address, &self.config.asking, which, first.clone(), &self.session).await {
                     Ok(connection) => return Ok(connection),
                     Err(failure) => last = failure,
                 }
