@@ -8,6 +8,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use events::Event;
 use serde_json::json;
+use tokio::runtime::Builder;
 use tracing_subscriber::EnvFilter;
 
 use crate::exit::{Exit, Failure};
@@ -27,6 +28,13 @@ pub trait Program: Parser {
 
     /// The flags it shares with every other binary.
     fn common(&self) -> &Common;
+
+    /// Whether all it does is one loop around one socket: then one thread waits for the socket and runs the loop. Several
+    /// would hand it from one to another for each datagram that wakes them, which costs as much as the datagram does. What
+    /// blocks has threads of its own in either case.
+    fn is_one_loop(&self) -> bool {
+        false
+    }
 
     /// Does the work.
     ///
@@ -100,7 +108,8 @@ pub fn main<P: Program>() -> ExitCode {
     let flags = program.common().clone();
     start_logging(&flags, P::LOG);
     let as_json = flags.json || flags.json_stream;
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut threads = if program.is_one_loop() { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    match threads.enable_all().build() {
         Ok(runtime) => runtime.block_on(run_to_the_end(program, &flags)),
         Err(error) => end(Err(Failure::io("start", "the async runtime", &error)), as_json),
     }

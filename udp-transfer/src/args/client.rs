@@ -447,6 +447,14 @@ impl Program for ClientArgs {
         &self.common
     }
 
+    fn is_one_loop(&self) -> bool {
+        match &self.action {
+            Action::List => true,
+            Action::Get(args) => args.parallel == 1,
+            Action::Menu(_) => false,
+        }
+    }
+
     async fn run(self, session: Session) -> Result<Exit, Failure> {
         match &self.action {
             Action::List => self.list(&session).await,

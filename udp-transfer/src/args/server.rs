@@ -152,14 +152,12 @@ impl Program for ServerArgs {
         &self.common
     }
 
+    fn is_one_loop(&self) -> bool {
+        true
+    }
+
     async fn run(self, session: Session) -> Result<Exit, Failure> {
-        let server = Server::bind(self.config())?;
-        // On the thread that waits for the socket: the main one would have to be woken by it for each batch.
-        let serving = tokio::spawn({
-            let session = session.clone();
-            async move { server.run(&session).await }
-        });
-        let served = serving.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        let served = Server::bind(self.config())?.run(&session).await?;
         served::tell_all(&served, &session);
         Ok(Exit::Done)
     }
