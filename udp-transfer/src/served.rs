@@ -116,6 +116,7 @@ mod tests {
             size: 1_000_000,
             bytes: 1_000_000,
             datagrams: 16,
+            begun_ns: 0,
             elapsed_ns: 500_000_000,
             outcome: Outcome::Complete,
             reason: None,

@@ -103,6 +103,9 @@ fn list_get_and_the_servers_summary() {
     let all = run(&server.address, &["get", "--all", "-o", to, "-P", "2", "--json"]);
     let report: Value = serde_json::from_slice(&all.stdout).unwrap();
     assert_eq!((all.status.code(), &report["files"][1]["result"]), (Some(0), &Value::from("already")));
+    let of_all = report["total"]["elapsed_ns"].as_u64().unwrap();
+    let over = |file: &Value| file["begun_ns"].as_u64().unwrap() + file["elapsed_ns"].as_u64().unwrap();
+    assert!(report["files"].as_array().unwrap().iter().all(|file| over(file) <= of_all), "{report}");
     assert_eq!(std::fs::read(output.path().join("folder/a b")).unwrap(), b"ab");
     let missing = run(&server.address, &["get", "nothing", "-o", to, "--json"]);
     let report: Value = serde_json::from_slice(&missing.stdout).unwrap();

@@ -49,11 +49,11 @@ pub struct ServerArgs {
     #[arg(short = 'C', long, value_name = "NAME", default_value_t, env = "CASTLAB_CONGESTION", hide_env_values = true)]
     pub congestion: Choice,
 
-    /// Sessions at once
+    /// Sessions at once; as many may come within a second
     #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=1_000_000), env = "CASTLAB_MAX_SESSIONS", hide_env_values = true)]
     pub max_sessions: u32,
 
-    /// Sessions of one address at once; many people behind one router share it
+    /// Sessions of one address at once, which many people behind one router share; as many may come within a second
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000_000), env = "CASTLAB_MAX_PER_ADDRESS", hide_env_values = true)]
     pub max_per_address: u32,
 
@@ -124,10 +124,14 @@ impl ServerArgs {
             max_transfers: self.max_transfers.into(),
             ..classic::server::Config::new(&self.root)
         });
+        let usual = Limits::default();
         let limits = Limits {
             sessions: self.max_sessions.try_into().unwrap_or(usize::MAX),
             per_address: self.max_per_address.try_into().unwrap_or(usize::MAX),
-            ..Limits::default()
+            // Who has room for so many lets them come at once.
+            handshakes: usual.handshakes.max(self.max_sessions),
+            handshakes_per_address: usual.handshakes_per_address.max(self.max_per_address),
+            ..usual
         };
         Config {
             bind: self.bind,
@@ -174,6 +178,21 @@ mod tests {
         ServerArgs::command().debug_assert();
         let help = ServerArgs::command().render_help().to_string();
         assert!(help.starts_with("Examples:\n") && help.contains("forged sender"), "{help}");
+    }
+
+    #[test]
+    fn who_has_room_for_many_lets_them_come_at_once() {
+        let limits = |flags: &[&str]| {
+            let words = ["udp-transfer-server", "--root", "files"].iter().chain(flags);
+            ServerArgs::try_parse_from(words).unwrap().config().limits
+        };
+        assert_eq!(limits(&[]), Limits::default());
+        assert_eq!(
+            limits(&["--max-per-address", "2"]).handshakes_per_address,
+            Limits::default().handshakes_per_address
+        );
+        let many = limits(&["--max-per-address", "1000", "--max-sessions", "5000"]);
+        assert_eq!((many.handshakes_per_address, many.handshakes), (1_000, 5_000));
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub struct Sent {
     pub bytes: u64,
     /// In how many datagrams.
     pub datagrams: u64,
+    /// How long the server had been running when it was begun, in nanoseconds.
+    pub begun_ns: u64,
     /// How long that took, in nanoseconds.
     pub elapsed_ns: u64,
     /// How it ended.
@@ -78,6 +80,10 @@ fn as_text<S: Serializer>(address: &SocketAddr, serializer: S) -> Result<S::Ok, 
     serializer.collect_str(address)
 }
 
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// What stopped a transfer before its end.
 enum Stop {
     /// The server is to finish.
@@ -89,7 +95,7 @@ enum Stop {
 impl Sending {
     /// Opens the file and sends it. Reads the disk between sends, so it wants a thread of its own.
     pub(crate) async fn run(self) -> Sent {
-        let started = self.session.clock.now();
+        let started = self.session.clock.elapsed();
         self.session
             .recorder
             .tell_in(self.number, || Event::Phase { name: format!("transfer of {} to {}", self.name, self.to) });
@@ -100,6 +106,7 @@ impl Sending {
             size: 0,
             bytes: 0,
             datagrams: 0,
+            begun_ns: nanos(started),
             elapsed_ns: 0,
             outcome: Outcome::Complete,
             reason: None,
@@ -111,7 +118,7 @@ impl Sending {
             }
             Err(error) => Err(Stop::Failed(error.to_string())),
         };
-        sent.elapsed_ns = u64::try_from(self.session.clock.now().since(started).as_nanos()).unwrap_or(u64::MAX);
+        sent.elapsed_ns = nanos(self.session.clock.elapsed() - started);
         (sent.outcome, sent.reason) = match ended {
             Ok(()) => (Outcome::Complete, None),
             Err(Stop::Interrupted) => (Outcome::Interrupted, Some("the server was stopped".to_owned())),

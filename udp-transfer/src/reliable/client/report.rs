@@ -57,6 +57,8 @@ pub struct Row {
     pub datagram: u16,
     /// From which port it was asked for.
     pub client_port: Option<u16>,
+    /// How long the run had lasted when it was begun: connecting, and files before it.
+    pub begun: Duration,
     /// How long it took.
     pub elapsed: Duration,
     /// How it ended.
@@ -145,6 +147,7 @@ impl Row {
             sent_again: None,
             datagram: 0,
             client_port: None,
+            begun: Duration::ZERO,
             elapsed: Duration::ZERO,
             result: Result::Failed(failure),
         }
@@ -191,6 +194,7 @@ impl Row {
             "blocks_sent_again": self.sent_again,
             "datagram_bytes": self.datagram,
             "client_port": self.client_port,
+            "begun_ns": u64::try_from(self.begun.as_nanos()).unwrap_or(u64::MAX),
             "elapsed_ns": u64::try_from(self.elapsed.as_nanos()).unwrap_or(u64::MAX),
         });
         if let Some(holes) = holes {

@@ -36,6 +36,7 @@ pub(super) async fn run(config: &Config, session: &Session) -> Result<Report, Fa
         config: config.clone(),
         folder,
         session: session.clone(),
+        begun,
         until,
         list: Mutex::new(jobs.iter().cloned().collect()),
     };
@@ -91,6 +92,7 @@ struct Crew {
     config: Config,
     folder: Folder,
     session: Session,
+    begun: Time,
     until: Option<Time>,
     list: Mutex<VecDeque<Job>>,
 }
@@ -152,9 +154,9 @@ impl Crew {
             let begun = self.session.clock.now();
             self.session.recorder.tell_in(job.number, || Event::Phase { name: format!("fetch {}", job.name) });
             let fetched = fetching.fetch(&mut connection, &job).await;
-            let elapsed = self.session.clock.now() - begun;
+            let times = (begun - self.begun, self.session.clock.now() - begun);
             let is_over = matches!(&fetched.result, RowResult::Failed(failure) if ends_it(failure));
-            rows.push(self.row(&job, fetched, elapsed, &connection));
+            rows.push(self.row(&job, fetched, times, &connection));
             if is_over {
                 break;
             }
@@ -193,7 +195,7 @@ impl Crew {
         .await
     }
 
-    fn row(&self, job: &Job, fetched: Fetched, elapsed: Duration, connection: &Connection) -> Row {
+    fn row(&self, job: &Job, fetched: Fetched, (begun, elapsed): (Duration, Duration), connection: &Connection) -> Row {
         Row {
             number: job.number,
             name: job.name.to_string(),
@@ -205,6 +207,7 @@ impl Crew {
             sent_again: fetched.sent_again,
             datagram: connection.agreed.datagram,
             client_port: connection.local().map(|local| local.port()),
+            begun,
             elapsed,
             result: fetched.result,
         }

@@ -1,5 +1,7 @@
 //! Blocks on their way to the disk: consecutive ones are written at once.
 
+use std::cell::Cell;
+
 use arq::{BlockNumber, Layout};
 use labkit::Failure;
 
@@ -36,6 +38,7 @@ impl Writer {
     pub(super) fn add(&mut self, block: BlockNumber, bytes: &[u8]) {
         if self.count == 0 {
             self.first = block;
+            self.bytes = ROOM.take();
         }
         self.count += 1;
         self.bytes.extend_from_slice(bytes);
@@ -48,9 +51,16 @@ impl Writer {
     pub(super) fn flush(&mut self, part: &mut Part) -> Result<std::ops::Range<u64>, Failure> {
         let run = self.first.0..self.first.0 + self.count;
         if self.count > 0 {
-            self.bytes = part.write_run(self.layout.offset(self.first), std::mem::take(&mut self.bytes))?;
+            let room = part.write_run(self.layout.offset(self.first), std::mem::take(&mut self.bytes))?;
             self.count = 0;
+            ROOM.set(room);
         }
         Ok(run)
     }
+}
+
+thread_local! {
+    /// Room for a run, while nobody gathers one: a run never lasts longer than a look at what has come, so that a thousand
+    /// transfers of a process need no more than one a thread.
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
