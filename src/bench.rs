@@ -1,7 +1,11 @@
 //! `castlab bench`: how fast the labs' programs are, against others on the same machine in the same run.
 
+pub mod environment;
+pub mod keeper;
 pub mod matrix;
 pub mod quiet;
+pub mod received;
+pub mod scratch;
 pub mod speed;
 pub mod stats;
 

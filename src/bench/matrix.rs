@@ -2,11 +2,10 @@
 //! TCP as a yardstick, as tables and two figures.
 //!
 //! It runs the real programs, so what is measured is what people use: `process` holds them, `measuring` makes one run,
-//! `reading` takes rows from what they print, `compare` holds every file against the source. The rest is what comes
+//! `reading` takes rows from what they print, and `received` beside it holds every file against the source. The rest is what comes
 //! of the rows: `summary`, `report`, `figures`.
 
 mod args;
-mod compare;
 mod figures;
 mod measuring;
 mod mode;
@@ -52,7 +51,7 @@ pub async fn run(args: &Args, common: &Common, session: &Session) -> Result<Exit
     .await?;
     let mut results = Results {
         command: args.command(),
-        host: Host::here(args, bench.place.is_memory),
+        host: Host::here(args, bench.place.is_memory()),
         plan,
         rows: Vec::new(),
         runs: 0,

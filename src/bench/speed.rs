@@ -73,7 +73,7 @@ pub struct Args {
     )]
     pub path: Vec<String>,
 
-    /// Only these contenders: a family, such as castlab, or one of it, such as iperf3-bbr
+    /// Only these contenders: a family, such as castlab, or one of it, such as iperf3-bbr, or castlab-plain for itself
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', env = "CASTLAB_ONLY", hide_env_values = true)]
     pub only: Vec<String>,
 
@@ -191,6 +191,8 @@ impl Bench {
         }
         results.scenarios = plan.scenarios.iter().map(measured).collect();
         let files = Files::make(plan.room())?;
+        // All of them before anybody serves: a server that hashes what is new would do it while it is measured.
+        plan.sizes().into_iter().try_for_each(|size| files.write(size))?;
         let progress = Progress::new(common, &plan);
         results.skipped.iter().for_each(|one| progress.warn(&format!("SKIPPED {}: {}", one.what, one.why)));
         files.note.iter().for_each(|note| progress.warn(note));
@@ -227,7 +229,7 @@ impl Bench {
         let names: Vec<&'static str> = path.tools().iter().map(|(name, _)| *name).collect();
         match self.tools.missing(&names) {
             Some((name, how)) => Err(Failure::new(Exit::Setup, "NO-TOOL", format!("{name} is not here")).hint(how)),
-            None => Route::set_up(path),
+            None => Route::set_up(path, self.files.keeper()),
         }
     }
 
@@ -238,7 +240,7 @@ impl Bench {
     }
 
     async fn measure_on(&mut self, route: Route, steps: std::ops::Range<usize>) -> Result<(), Failure> {
-        let mut stand = Stand::new(route, &mut self.files, &self.tools, self.session.clock);
+        let mut stand = Stand::new(route, &self.files, &self.tools, self.session.clock);
         for number in steps {
             let step = self.plan.steps[number];
             let row = &mut self.results.scenarios[step.scenario].rows[step.contender];

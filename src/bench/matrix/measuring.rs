@@ -6,13 +6,13 @@ use std::time::Duration;
 use labkit::{Exit, Failure, Shutdown};
 
 use super::args::{Args, RAW_BITRATE};
-use super::compare::{self, Compared};
 use super::mode::Mode;
 use super::place::{NAME, Place};
 use super::plan::{Cell, Plan, Run};
 use super::process::{Ended, Process, Program, Via};
 use super::reading;
 use super::row::Row;
+use crate::bench::received::{self, Compared};
 
 /// What a datagram of the classic server carries, unless it is told otherwise.
 const CLASSIC_LENGTH: usize = 65_507;
@@ -213,10 +213,10 @@ fn name_of(mode: Mode, client: u16, clients: u16) -> String {
 fn compared(mode: Mode, source: &Path, got: &Path) -> std::io::Result<Compared> {
     let part = PathBuf::from(format!("{}.part", got.display()));
     match mode {
-        Mode::Classic if got.exists() => compare::pieces(source, got, CLASSIC_LENGTH),
-        Mode::Tcp if got.exists() => compare::with_holes(source, got),
-        Mode::Blocks(_) if got.exists() => compare::whole(source, got),
-        Mode::Blocks(_) if part.exists() => compare::with_holes(source, &part),
+        Mode::Classic if got.exists() => received::pieces(source, got, CLASSIC_LENGTH),
+        Mode::Tcp if got.exists() => received::with_holes(source, got),
+        Mode::Blocks(_) if got.exists() => received::whole(source, got),
+        Mode::Blocks(_) if part.exists() => received::with_holes(source, &part),
         _ => Ok(Compared::Nothing),
     }
 }

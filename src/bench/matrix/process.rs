@@ -11,6 +11,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::bench::environment::take_settings_from;
+
 /// What stands around each program: it says that it is there, waits for a line to begin, and ends the program at the
 /// next line, or when its stdin is closed. So nothing outlives us, whatever ends us, and no signal has to find its way
 /// into a container.
@@ -78,12 +80,7 @@ impl Program {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Ctrl-C is for us; we tell them.
         command.process_group(0);
-        // The user's own settings would change what is measured.
-        for (variable, _) in std::env::vars_os() {
-            if variable.to_string_lossy().starts_with("CASTLAB_") || variable == "RUST_LOG" {
-                command.env_remove(variable);
-            }
-        }
+        take_settings_from(&mut command);
         let mut child = command.spawn().map_err(|error| Failure::io("run", &name, &error))?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdout), Some(stderr)) = (stdout, stderr) else { unreachable!("both were asked for") };

@@ -162,9 +162,9 @@ impl Results {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::compare::Compared;
     use super::super::plan::{Cell, Run};
     use super::*;
+    use crate::bench::received::Compared;
 
     pub(in super::super) fn row(mode: &str, round: u16, client: u16, bytes: u64, seconds: u64) -> Row {
         let cell = Cell { mode: mode.parse().unwrap(), clients: 2, size: 1_000_000 };

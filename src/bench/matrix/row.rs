@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::compare::Compared;
 use super::mode::Mode;
 use super::plan::{Cell, Run};
+use crate::bench::received::Compared;
 
 /// One client of one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]

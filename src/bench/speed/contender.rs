@@ -91,8 +91,28 @@ pub(super) struct Told {
     pub(super) bytes: Option<u64>,
     /// How fast, where it is not simply the size over the time it took; in bit/s.
     pub(super) rate: Option<f64>,
-    /// How long each client took, in seconds, where one command is several clients.
+    /// When each client had its file, in seconds from the start of its command, where one command is several clients.
     pub(super) each: Vec<f64>,
+}
+
+/// A transfer of a server that sends and hears no more of it: its bytes, and when, in seconds of one clock.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    bytes: f64,
+    began: f64,
+    ended: f64,
+}
+
+/// How fast all of them, one for each client, were sent together: from the first start to the last end; in bit/s.
+fn sent_rate(all: impl Iterator<Item = Option<Sent>>, clients: u16) -> Result<f64, String> {
+    let all: Vec<Sent> = all.collect::<Option<_>>().ok_or("the server does not say what it sent, and when")?;
+    if all.len() != usize::from(clients) {
+        return Err(format!("the server tells of {} transfers to {clients} clients", all.len()));
+    }
+    let began = all.iter().map(|one| one.began).fold(f64::INFINITY, f64::min);
+    let ended = all.iter().map(|one| one.ended).fold(f64::NEG_INFINITY, f64::max);
+    let bytes: f64 = all.iter().map(|one| one.bytes).sum();
+    if ended > began { Ok(bytes * 8.0 / (ended - began)) } else { Err("the server sent nothing".to_owned()) }
 }
 
 impl Contender {
@@ -109,6 +129,13 @@ impl Contender {
             Contender::Quic(control) => format!("quic-{control}"),
             Contender::Python => "python".to_owned(),
         }
+    }
+
+    /// Whether that is what `--only` wants: it, or its family. Where its key is its family's name too, `…-plain` is it alone.
+    pub(super) fn is_wanted(self, wanted: &str) -> bool {
+        let key = self.key();
+        let family = key.split('-').next().unwrap_or_default();
+        wanted == key || wanted == family || wanted.strip_suffix("-plain") == Some(&key)
     }
 
     /// What people read.
@@ -206,19 +233,24 @@ impl Contender {
         }
     }
 
-    /// Makes the daemon ready to serve at once, with a small file: it may still hash what it offers.
-    pub(super) fn warms_up(self) -> bool {
-        matches!(self, Contender::Castlab(_) | Contender::Nginx | Contender::NginxHashed | Contender::Quic(_))
+    /// Whose client makes its daemon ready to serve at once, with a small file: it may still hash what it offers, and only
+    /// the reliable modes wait for that.
+    pub(super) fn warmed_up_by(self) -> Option<Contender> {
+        match self {
+            Contender::Castlab(Ours::Classic) => Some(Contender::Castlab(Ours::Plain)),
+            Contender::Castlab(_) | Contender::Nginx | Contender::NginxHashed | Contender::Quic(_) => Some(self),
+            Contender::Iperf(_) | Contender::IperfUdp | Contender::Uftp | Contender::Python => None,
+        }
     }
 
-    /// What a run's commands said; `daemon` is what the daemon said at its end, where it did.
-    pub(super) fn read(self, ended: &[Ended], daemon: &str) -> Result<Told, String> {
+    /// What a run's commands said; `daemon` is what the daemon said at its end, where it did, of that many `clients`.
+    pub(super) fn read(self, ended: &[Ended], daemon: &str, clients: u16) -> Result<Told, String> {
         match self {
-            Contender::Castlab(Ours::Classic) => castlab::read_classic(daemon),
+            Contender::Castlab(Ours::Classic) => castlab::read_classic(daemon, clients),
             Contender::Castlab(_) => castlab::read(ended),
             Contender::Iperf(_) => iperf::read_tcp(&ended[0].stdout),
             Contender::IperfUdp => iperf::read_udp(&ended[0].stdout),
-            Contender::Python => python::read(daemon),
+            Contender::Python => python::read(daemon, clients),
             Contender::Nginx | Contender::NginxHashed | Contender::Uftp | Contender::Quic(_) => Ok(Told::default()),
         }
     }

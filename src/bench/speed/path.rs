@@ -6,6 +6,7 @@ use labkit::{Exit, Failure};
 
 use super::place::Place;
 use super::relay::{Passed, Relay};
+use crate::bench::keeper::Keeper;
 
 /// What lies between the two ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,14 +132,14 @@ pub(super) struct Route {
 }
 
 impl Route {
-    /// Sets the path up. It is gone when the route is dropped.
-    pub(super) fn set_up(path: Path) -> Result<Self, Failure> {
+    /// Sets the path up. It is gone when the route is dropped, and whoever runs there goes with us by the `keeper`.
+    pub(super) fn set_up(path: Path, keeper: &Keeper) -> Result<Self, Failure> {
         if path == Path::Lo {
-            let (here, address) = (Place::here(), Ipv4Addr::LOCALHOST.into());
+            let (here, address) = (Place::here(keeper), Ipv4Addr::LOCALHOST.into());
             let devices = ("lo", "lo");
             return Ok(Route { path, server: here.clone(), client: here, address, devices, relay: None });
         }
-        let (server, client) = (Place::apart()?, Place::apart()?);
+        let (server, client) = (Place::apart(keeper)?, Place::apart(keeper)?);
         let relay = match path.forth() {
             Some(forth) => Some(Relay::between(&server, WIRE.0, &client, WIRE.1, (forth, path.back()))?),
             None => {

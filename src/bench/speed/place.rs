@@ -1,5 +1,5 @@
 //! Where a process runs: in our network, or in a namespace of its own that is gone, with all its interfaces, as soon as
-//! nobody is in it any more. Nothing has to be cleaned up, however we end.
+//! nobody is in it any more. Nothing has to be cleaned up, however we end: the keeper ends who is in it.
 
 use std::fs::File;
 use std::io;
@@ -12,30 +12,37 @@ use nix::sched::{CloneFlags, setns, unshare};
 use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 
+use crate::bench::keeper::Keeper;
+
 /// A network to run processes in.
 #[derive(Clone, Debug)]
-pub(super) struct Place(Option<Arc<File>>);
+pub(super) struct Place {
+    /// None for the one we are in ourselves.
+    namespace: Option<Arc<File>>,
+    keeper: Keeper,
+}
 
 impl Place {
     /// The network we are in ourselves.
-    pub(super) fn here() -> Self {
-        Place(None)
+    pub(super) fn here(keeper: &Keeper) -> Self {
+        Place { namespace: None, keeper: keeper.clone() }
     }
 
     /// A network of its own, with a loopback interface and nothing else.
-    pub(super) fn apart() -> Result<Self, Failure> {
+    pub(super) fn apart(keeper: &Keeper) -> Result<Self, Failure> {
         let made = on_a_thread(|| {
             unshare(CloneFlags::CLONE_NEWNET)?;
             File::open("/proc/thread-self/ns/net")
         });
-        let place = Place(Some(Arc::new(made.map_err(|error| refused(&error))?)));
+        let namespace = Some(Arc::new(made.map_err(|error| refused(&error))?));
+        let place = Place { namespace, keeper: keeper.clone() };
         place.run("ip", &["link", "set", "lo", "up"])?;
         Ok(place)
     }
 
     /// Does `work` on a thread in this network: sockets and devices made there belong to it, and so do child processes.
     pub(super) fn inside<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
-        match &self.0 {
+        match &self.namespace {
             None => work(),
             Some(namespace) => on_a_thread(|| {
                 setns(namespace, CloneFlags::CLONE_NEWNET)?;
@@ -44,13 +51,15 @@ impl Place {
         }
     }
 
-    /// Starts a process in this network.
+    /// Starts a process in this network. It does not outlive us.
     pub(super) fn spawn(&self, command: &mut Command) -> io::Result<Child> {
         let runtime = Handle::current();
-        self.inside(|| {
+        let child = self.inside(|| {
             let _context = runtime.enter();
             command.spawn()
-        })
+        })?;
+        child.id().into_iter().for_each(|pid| self.keeper.process(pid));
+        Ok(child)
     }
 
     /// Runs a command of setting up in this network, to its end.
@@ -68,7 +77,7 @@ impl Place {
 
     /// Under which name `ip link … netns NAME` finds this network.
     pub(super) fn name(&self) -> String {
-        match &self.0 {
+        match &self.namespace {
             None => format!("/proc/{}/ns/net", std::process::id()),
             Some(namespace) => format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd()),
         }

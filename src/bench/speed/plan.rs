@@ -1,8 +1,12 @@
-//! What is measured, and which figures are to be reached: the scenarios and targets, as data, and the order of the runs.
+//! What is measured, and which figures are to be reached; and the order of the runs.
+
+mod scenarios;
+mod targets;
 
 use std::collections::BTreeSet;
 
-use super::contender::{Contender, Ours};
+use super::contender::Contender;
+use super::files::SMALL;
 use super::path::Path;
 
 /// Some contenders that do the same on the same path.
@@ -55,20 +59,6 @@ pub(super) enum Wants {
     ClientMemory { most: f64 },
 }
 
-const PLAIN: Contender = Contender::Castlab(Ours::Plain);
-const UNVERIFIED: Contender = Contender::Castlab(Ours::Unverified);
-const CUBIC: Contender = Contender::Castlab(Ours::Cubic);
-const CLASSIC: Contender = Contender::Castlab(Ours::Classic);
-const SINGLE: Contender = Contender::Castlab(Ours::Single);
-const GO_BACK_N: Contender = Contender::Castlab(Ours::GoBackN);
-const STOP_AND_WAIT: Contender = Contender::Castlab(Ours::StopAndWait);
-const QUIC: Contender = Contender::Quic("cubic");
-const IPERF_CUBIC: Contender = Contender::Iperf("cubic");
-const IPERF_BBR: Contender = Contender::Iperf("bbr");
-
-/// What is on the way in a second of a gigabit.
-const GIGABIT: u64 = 125_000_000;
-
 /// The scenarios and the steps of a whole run.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -86,116 +76,10 @@ pub(super) struct Step {
 }
 
 impl Plan {
-    /// Everything there is, with files of `size` for one client and a quarter of it for several. `quick` leaves out what
-    /// takes long and says little.
-    pub(super) fn scenarios(size: u64, rounds: usize, quick: bool) -> Vec<Scenario> {
-        let part = (size / 4).max(1);
-        let seconds = if quick { 1 } else { 2 };
-        let base = Scenario {
-            name: "",
-            path: Path::Lo,
-            clients: 1,
-            bytes: size,
-            seconds,
-            rounds,
-            beside_tcp: false,
-            contenders: Vec::new(),
-            peer: Some(Contender::Nginx),
-        };
-        let one = [PLAIN, UNVERIFIED, Contender::Nginx, Contender::NginxHashed, QUIC, IPERF_CUBIC, IPERF_BBR];
-        let several = [PLAIN, UNVERIFIED, Contender::Nginx];
-        let on = |name, path, clients, contenders: &[Contender]| Scenario {
-            name,
-            path,
-            clients,
-            bytes: if clients > 1 { part } else { size },
-            contenders: contenders.to_vec(),
-            ..base.clone()
-        };
-        let mut all = vec![
-            on("lo", Path::Lo, 1, &one),
-            on("lo-5", Path::Lo, 5, &several),
-            on("lo-10", Path::Lo, 10, &several),
-            Scenario {
-                bytes: part,
-                peer: Some(Contender::IperfUdp),
-                ..on("lo-no-offload", Path::Lo, 1, &[SINGLE, Contender::IperfUdp])
-            },
-            Scenario {
-                bytes: part,
-                peer: Some(Contender::Python),
-                ..on("lo-classic", Path::Lo, 1, &[CLASSIC, Contender::Python, PLAIN, GO_BACK_N, STOP_AND_WAIT])
-            },
-            Scenario {
-                bytes: part.min(1 << 20),
-                peer: None,
-                rounds: rounds.min(2),
-                ..on("lo-1000", Path::Lo, 1000, &[PLAIN])
-            },
-            on("veth", Path::Veth, 1, &one),
-            on("veth-5", Path::Veth, 5, &several),
-            on("veth-10", Path::Veth, 10, &several),
-            Scenario { bytes: part, ..on("veth-uftp", Path::Veth, 1, &[PLAIN, Contender::Uftp, Contender::Nginx]) },
-            on("veth-mtu", Path::VethMtu, 1, &[PLAIN, UNVERIFIED, Contender::Nginx, QUIC, IPERF_CUBIC, IPERF_BBR]),
-            Scenario {
-                bytes: part,
-                peer: Some(IPERF_BBR),
-                ..on("veth-loss", Path::VethLoss, 1, &[PLAIN, CUBIC, IPERF_BBR, IPERF_CUBIC, Contender::Quic("bbr")])
-            },
-            Scenario {
-                bytes: GIGABIT.min(part) * seconds,
-                peer: None,
-                rounds: rounds.min(3),
-                ..on("veth-rate", Path::VethRate, 1, &[PLAIN, Contender::Nginx])
-            },
-        ];
-        all.extend(Self::far(&base, rounds, quick));
-        all
-    }
-
-    /// Long and lossy paths: they take as long as they take, whatever the machine.
-    fn far(base: &Scenario, rounds: usize, quick: bool) -> Vec<Scenario> {
-        let seconds = if quick { 2 } else { 4 };
-        let long = Scenario {
-            bytes: GIGABIT * seconds,
-            seconds,
-            peer: None,
-            rounds: rounds.min(if quick { 1 } else { 3 }),
-            ..base.clone()
-        };
-        vec![
-            Scenario {
-                name: "relay-loss",
-                path: Path::RelayLoss,
-                contenders: vec![PLAIN, CUBIC, IPERF_CUBIC, IPERF_BBR, Contender::Quic("bbr")],
-                ..long.clone()
-            },
-            Scenario {
-                name: "relay-long",
-                path: Path::RelayLong,
-                contenders: vec![PLAIN, CUBIC, IPERF_CUBIC, IPERF_BBR, QUIC],
-                ..long.clone()
-            },
-            Scenario {
-                name: "relay-shared",
-                path: Path::RelayShared,
-                // More than fits through in that time, so that it goes on as long as the flow beside it.
-                bytes: GIGABIT / 10 * 15,
-                seconds: if quick { 5 } else { 10 },
-                beside_tcp: true,
-                contenders: vec![PLAIN, CUBIC],
-                ..long
-            },
-        ]
-    }
-
     /// Those of `scenarios` on the paths wanted, with the contenders wanted; all where none are named.
     pub(super) fn new(mut scenarios: Vec<Scenario>, paths: &[Path], only: &[String]) -> Self {
-        let is_wanted = |contender: &Contender| {
-            let key = contender.key();
-            let family = key.split('-').next().unwrap_or_default();
-            only.is_empty() || only.iter().any(|wanted| *wanted == key || wanted == family)
-        };
+        let is_wanted =
+            |contender: &Contender| only.is_empty() || only.iter().any(|wanted| contender.is_wanted(wanted));
         scenarios.retain(|scenario| paths.is_empty() || paths.contains(&scenario.path));
         for scenario in &mut scenarios {
             scenario.contenders.retain(is_wanted);
@@ -219,50 +103,16 @@ impl Plan {
         steps
     }
 
+    /// The sizes of the files that are served; a small one makes servers ready.
+    pub(super) fn sizes(&self) -> BTreeSet<u64> {
+        self.scenarios.iter().map(|one| one.bytes).chain([SMALL]).collect()
+    }
+
     /// How much room the largest of them needs for its files, with all that is served: one file of each size.
     pub(super) fn room(&self) -> u64 {
         let landing = |one: &Scenario| one.bytes.saturating_mul(u64::from(one.clients));
-        let sizes: BTreeSet<u64> = self.scenarios.iter().map(|one| one.bytes).collect();
-        let served = sizes.into_iter().fold(0, u64::saturating_add);
+        let served = self.sizes().into_iter().fold(0, u64::saturating_add);
         self.scenarios.iter().map(landing).max().unwrap_or(0).saturating_add(served)
-    }
-}
-
-impl Target {
-    /// The figures to reach.
-    pub(super) fn all() -> Vec<Target> {
-        let mut all = Vec::new();
-        let mut want = |scenario, who, wants| all.push(Target { scenario, who, wants });
-        for path in ["lo", "veth"] {
-            want(path, UNVERIFIED, Wants::Rate { of: Contender::Nginx, least: 1.0 });
-            want(path, PLAIN, Wants::Rate { of: Contender::Nginx, least: 0.85 });
-            want(path, PLAIN, Wants::Rate { of: Contender::NginxHashed, least: 1.3 });
-            want(path, PLAIN, Wants::Rate { of: QUIC, least: 2.0 });
-            want(path, PLAIN, Wants::Cpu { of: QUIC, most: 0.5 });
-            want(path, PLAIN, Wants::ClientMemory { most: 32.0 });
-        }
-        for several in ["lo-5", "lo-10", "veth-5", "veth-10"] {
-            want(several, UNVERIFIED, Wants::Rate { of: Contender::Nginx, least: 0.9 });
-            want(several, PLAIN, Wants::Rate { of: Contender::Nginx, least: 0.7 });
-            want(several, PLAIN, Wants::Fairness { least: 0.95 });
-        }
-        want("lo-no-offload", SINGLE, Wants::Rate { of: Contender::IperfUdp, least: 0.85 });
-        for who in [CLASSIC, PLAIN, GO_BACK_N, STOP_AND_WAIT] {
-            want("lo-classic", who, Wants::Rate { of: Contender::Python, least: 1.0 });
-        }
-        want("lo-1000", PLAIN, Wants::Slowest { most: 3.0 });
-        want("lo-1000", PLAIN, Wants::ServerMemory { most: 256.0 });
-        want("veth-mtu", PLAIN, Wants::Rate { of: Contender::Nginx, least: 0.95 });
-        want("veth-mtu", PLAIN, Wants::Rate { of: QUIC, least: 2.0 });
-        want("veth-mtu", PLAIN, Wants::Cpu { of: QUIC, most: 0.5 });
-        want("veth-loss", PLAIN, Wants::Rate { of: IPERF_BBR, least: 0.9 });
-        want("relay-loss", PLAIN, Wants::Line { least: 0.90 });
-        want("relay-loss", PLAIN, Wants::Queue { most: 0.5 });
-        want("relay-long", PLAIN, Wants::Line { least: 0.85 });
-        for who in [PLAIN, CUBIC] {
-            want("relay-shared", who, Wants::Share { least: 0.25, most: 0.75 });
-        }
-        all
     }
 }
 
@@ -300,6 +150,8 @@ mod tests {
         let family = keys(&plan(&[], &["castlab"]));
         assert!(family.len() > 3 && family.iter().all(|key| key.starts_with("castlab")), "{family:?}");
         assert_eq!(keys(&plan(&[], &["iperf3-bbr"])), BTreeSet::from(["iperf3-bbr".to_owned()]));
+        let alone = keys(&plan(&[], &["castlab-plain", "nginx-plain"]));
+        assert_eq!(alone, BTreeSet::from(["castlab".to_owned(), "nginx".to_owned()]), "without their families");
         assert!(plan(&[], &["nobody"]).steps.is_empty());
     }
 
@@ -318,6 +170,8 @@ mod tests {
                 assert!(scenario.path.bottleneck().is_some(), "{target:?}");
             }
         }
+        let paths: Vec<Path> = scenarios.iter().map(|one| one.path).collect();
+        assert!(paths.is_sorted_by_key(|path| Path::ALL.iter().position(|one| one == path)), "each is set up once");
         for scenario in &scenarios {
             let peer = scenario.peer.iter().all(|peer| scenario.contenders.contains(peer));
             assert!(peer && scenario.rounds > 0 && scenario.bytes > 0, "{scenario:?}");

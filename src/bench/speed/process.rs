@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
 use super::place::Place;
+use crate::bench::environment::take_settings_from;
 
 /// How long a server may take until it listens, and until it has ended.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,10 +41,8 @@ impl Launch {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        // What somebody set for themselves must not change what is measured.
-        let ours = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CASTLAB_"));
-        ours.for_each(|(name, _)| _ = command.env_remove(name));
-        command.args(&self.arguments).stdin(Stdio::null()).env_remove("RUST_LOG");
+        take_settings_from(&mut command);
+        command.args(&self.arguments).stdin(Stdio::null());
         command
     }
 
@@ -233,6 +232,7 @@ fn holds(table: &str, port: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::keeper::Keeper;
 
     #[test]
     fn the_high_water_mark_is_read_in_bytes() {
@@ -259,7 +259,8 @@ mod tests {
     async fn a_daemon_that_ends_at_once_is_told_with_what_it_said() {
         let folder = tempfile::tempdir().unwrap();
         let launch = Launch::new("sh", ["-c", "echo no room >&2; exit 3"]);
-        let mut daemon = Daemon::start(&launch, &Place::here(), folder.path().join("log")).unwrap();
+        let here = Place::here(&Keeper::start(folder.path()).unwrap());
+        let mut daemon = Daemon::start(&launch, &here, folder.path().join("log")).unwrap();
         let failure = daemon.listens(1).await.unwrap_err();
         assert!(failure.message.contains("no room"), "{failure}");
     }
@@ -267,7 +268,9 @@ mod tests {
     #[tokio::test]
     async fn a_command_gives_its_output_its_code_and_its_time() {
         let launch = Launch::new("sh", ["-c", "echo one; echo two >&2; exit 7"]);
-        let ended = run(&launch, &Place::here(), &Clock::start()).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let here = Place::here(&Keeper::start(folder.path()).unwrap());
+        let ended = run(&launch, &here, &Clock::start()).await.unwrap();
         assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(7), "one\n", "two\n"));
         assert!(ended.elapsed > Duration::ZERO);
     }

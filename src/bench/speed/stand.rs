@@ -23,6 +23,8 @@ use super::tools::Tools;
 const FIRST_PORT: u16 = 7100;
 /// How long a run may take, but for those that a line makes slow.
 const LONGEST: Duration = Duration::from_secs(30);
+/// What the slowest of them does at least where no line sets the pace, in bit/s.
+const SLOWEST: f64 = 500e6;
 /// How many times as long as its line needs.
 const SLACK: f64 = 5.0;
 
@@ -30,7 +32,7 @@ const SLACK: f64 = 5.0;
 pub(super) struct Stand<'a> {
     route: Route,
     daemons: BTreeMap<String, (Daemon, u16)>,
-    files: &'a mut Files,
+    files: &'a Files,
     tools: &'a Tools,
     clock: Clock,
     runs: u64,
@@ -61,14 +63,13 @@ struct Ran {
 }
 
 impl<'a> Stand<'a> {
-    pub(super) fn new(route: Route, files: &'a mut Files, tools: &'a Tools, clock: Clock) -> Self {
+    pub(super) fn new(route: Route, files: &'a Files, tools: &'a Tools, clock: Clock) -> Self {
         Stand { route, daemons: BTreeMap::new(), files, tools, clock, runs: 0 }
     }
 
     /// One run of one contender.
     pub(super) async fn run(&mut self, scenario: &Scenario, who: Contender, round: usize) -> Result<Run, Fault> {
         self.runs += 1;
-        self.files.write(scenario.bytes)?;
         self.files.clear()?;
         self.route.work(self.runs)?;
         let run = self.run_on(scenario, who, round).await;
@@ -107,7 +108,7 @@ impl<'a> Stand<'a> {
             check_exit(who, ended)?;
         }
         let firsts: Vec<Ended> = ran.ended.into_iter().flatten().collect();
-        let told = who.read(&firsts, &said).map_err(Fault::Failed)?;
+        let told = who.read(&firsts, &said, scenario.clients).map_err(Fault::Failed)?;
         let bytes = self.arrived(scenario, who, &told)?;
         let (sender, receiver) =
             if who.daemon_sends() { (ran.daemon, ran.commands) } else { (ran.commands, ran.daemon) };
@@ -124,8 +125,8 @@ impl<'a> Stand<'a> {
             largest_receiver_bytes: firsts.iter().map(|one| one.memory).max().unwrap_or(0),
             others: ran.others,
             arrived: (!who.is_reliable() && who.writes_files()).then(|| share(bytes, all_bytes(scenario))),
-            fairness: (scenario.clients > 1).then(|| fairness(&each)).flatten(),
-            slowest: (scenario.clients > 1).then(|| slowest(&each)).flatten(),
+            fairness: (each.len() > 1).then(|| fairness(&each)).flatten(),
+            slowest: (each.len() > 1).then(|| slowest(&each)).flatten(),
             ..Run::default()
         })
     }
@@ -215,19 +216,18 @@ impl<'a> Stand<'a> {
         if self.daemons.contains_key(&name) {
             return Ok(());
         }
-        self.files.write(SMALL)?;
         let port = who.port(self.free_port()?);
         let launch = self.with_job(scenario, "", port, |job| who.daemon(job))?;
         let place = if who.daemon_sends() { &self.route.server } else { &self.route.client };
         let mut daemon = Daemon::start(&launch, place, self.files.desk().join(format!("{name}.log")))?;
         daemon.listens(port).await?;
         self.daemons.insert(name, (daemon, port));
-        if who.warms_up() {
+        if let Some(first) = who.warmed_up_by() {
             let one = Scenario { clients: 1, ..scenario.clone() };
-            let commands = self.commands(&one, who, &Files::name(SMALL));
+            let commands = self.with_job(&one, &Files::name(SMALL), port, |job| first.commands(job));
             let warm = tokio::time::timeout(LONGEST, process::run(&commands[0][0], &self.route.client, &self.clock));
             let ended = warm.await.map_err(|_| Fault::Failed("it was not ready in time".to_owned()))??;
-            check_exit(who, &ended)?;
+            check_exit(first, &ended)?;
             self.files.clear()?;
         }
         Ok(())
@@ -303,8 +303,11 @@ fn too_early(transfer: &Ended) -> String {
 
 fn deadline(scenario: &Scenario) -> Duration {
     let own = Duration::from_secs(scenario.seconds * 5);
-    let line = scenario.path.bottleneck().map_or(0.0, |(rate, _)| to_float(all_bytes(scenario)) * 8.0 / rate * SLACK);
-    if line > 0.0 { Duration::from_secs_f64(line).max(own) } else { LONGEST.max(own) }
+    let at = |rate| Duration::try_from_secs_f64(to_float(all_bytes(scenario)) * 8.0 / rate).unwrap_or(Duration::MAX);
+    match scenario.path.bottleneck() {
+        Some((rate, _)) => at(rate / SLACK).max(own),
+        None => at(SLOWEST).max(LONGEST).max(own),
+    }
 }
 
 fn all_bytes(scenario: &Scenario) -> u64 {
@@ -350,16 +353,17 @@ mod tests {
     use crate::bench::speed::plan::Plan;
 
     #[test]
-    fn a_line_gives_five_times_as_long_as_it_needs_and_everybody_else_half_a_minute() {
-        for scenario in Plan::scenarios(1 << 30, 1, false) {
-            let expected = match scenario.name {
-                "relay-loss" | "relay-long" => 20.0,
-                "relay-shared" => 75.0,
-                "veth-rate" => 10.0,
-                _ => 30.0,
-            };
-            assert!((deadline(&scenario).as_secs_f64() - expected).abs() < 0.01, "{}", scenario.name);
+    fn a_line_gives_five_times_as_long_as_it_needs_and_everybody_else_half_a_minute_or_more() {
+        let seconds = |size, name: &str| {
+            let all = Plan::scenarios(size, 1, false);
+            deadline(all.iter().find(|one| one.name == name).unwrap()).as_secs_f64()
+        };
+        let of_line = [("relay-loss", 20.0), ("relay-long", 20.0), ("relay-shared", 75.0), ("veth-rate", 10.0)];
+        for (name, expected) in of_line.into_iter().chain([("lo", 30.0), ("lo-1000", 30.0), ("veth-loss", 30.0)]) {
+            assert!((seconds(1 << 30, name) - expected).abs() < 0.01, "{name}: {}", seconds(1 << 30, name));
         }
+        assert!(seconds(1 << 40, "lo") > 10_000.0, "a terabyte takes hours");
+        assert!(seconds(u64::MAX, "lo-10") > 0.0);
     }
 
     #[test]

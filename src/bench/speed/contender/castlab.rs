@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::process::{Ended, Launch};
-use super::{Job, Ours, Told};
+use super::{Job, Ours, Sent, Told, sent_rate};
 
 pub(super) fn server(ours: Ours, job: &Job<'_>) -> Launch {
     let launch = Launch::new(job.tools.path("udp-transfer-server"), ["--root"])
@@ -41,18 +41,25 @@ pub(super) fn read(ended: &[Ended]) -> Result<Told, String> {
             return Err(message.to_owned());
         }
         let files = said["files"].as_array().ok_or("its JSON names no files")?;
-        told.each.extend(files.iter().filter_map(|file| file["elapsed_ns"].as_f64()).map(|nanos| nanos / 1e9));
+        told.each.extend(files.iter().filter_map(from_the_start));
     }
     Ok(told)
 }
 
+/// When a client had its file, in seconds: all begin together, and shaking hands and waiting for a turn count.
+fn from_the_start(file: &Value) -> Option<f64> {
+    Some((file["begun_ns"].as_f64()? + file["elapsed_ns"].as_f64()?) / 1e9)
+}
+
 /// What the server of the old protocol sent, and how fast: nobody else knows.
-pub(super) fn read_classic(server: &str) -> Result<Told, String> {
+pub(super) fn read_classic(server: &str, clients: u16) -> Result<Told, String> {
     let told: Value = serde_json::from_str(server).map_err(|error| format!("the server's JSON: {error}"))?;
-    let last = told["classic"]["last"].as_array().and_then(|last| last.last()).ok_or("the server sent nothing")?;
-    let (bytes, nanos) = (last["bytes"].as_f64(), last["elapsed_ns"].as_f64());
-    let rate = bytes.zip(nanos).filter(|(_, nanos)| *nanos > 0.0).map(|(bytes, nanos)| bytes * 8e9 / nanos);
-    Ok(Told { rate: Some(rate.ok_or("the server does not say how long it took")?), ..Told::default() })
+    let all = told["classic"]["last"].as_array().ok_or("the server sent nothing")?;
+    let sent = |one: &Value| {
+        let (began, took) = (one["begun_ns"].as_f64()? / 1e9, one["elapsed_ns"].as_f64()? / 1e9);
+        Some(Sent { bytes: one["bytes"].as_f64()?, began, ended: began + took })
+    };
+    sent_rate(all.iter().map(sent), clients).map(|rate| Told { rate: Some(rate), ..Told::default() })
 }
 
 #[cfg(test)]
@@ -68,9 +75,9 @@ mod tests {
 
     #[test]
     fn each_clients_time_is_read_and_a_failure_is_passed_on() {
-        let two = ended(r#"{"files":[{"elapsed_ns":500000000},{"elapsed_ns":2000000000}]}"#);
-        let one = ended(r#"{"files":[{"elapsed_ns":1000000000}]}"#);
-        assert_eq!(read(&[two, one]).unwrap().each, [0.5, 2.0, 1.0]);
+        let two = r#"{"files":[{"begun_ns":0,"elapsed_ns":500000000},{"begun_ns":500000000,"elapsed_ns":2000000000}]}"#;
+        let one = ended(r#"{"files":[{"begun_ns":250000000,"elapsed_ns":1000000000}]}"#);
+        assert_eq!(read(&[ended(two), one]).unwrap().each, [0.5, 2.5, 1.25], "from the common start");
         let refused = read(&[ended(r#"{"error":{"code":"X","message":"the server is full"}}"#)]);
         assert_eq!(refused.unwrap_err(), "the server is full");
         assert!(read(&[ended("")]).is_err());
@@ -78,9 +85,11 @@ mod tests {
 
     #[test]
     fn the_rate_of_the_old_protocol_is_the_senders() {
-        let server = r#"{"classic":{"last":[{"bytes":1,"elapsed_ns":1},{"bytes":4000,"elapsed_ns":2000}]}}"#;
-        assert_eq!(read_classic(server).unwrap().rate, Some(16e9));
-        assert!(read_classic(r#"{"classic":{"last":[]}}"#).is_err());
-        assert!(read_classic(r#"{"classic":{"last":[{"bytes":0,"elapsed_ns":0}]}}"#).is_err());
+        let server = r#"{"classic":{"last":[{"bytes":1000000,"begun_ns":7000000000,"elapsed_ns":250000000},
+                                            {"bytes":3000000,"begun_ns":7250000000,"elapsed_ns":250000000}]}}"#;
+        assert_eq!(read_classic(server, 2).unwrap().rate, Some(64e6), "from the first start to the last end");
+        assert!(read_classic(server, 5).unwrap_err().contains("2 transfers to 5 clients"));
+        assert!(read_classic(r#"{"classic":{"last":[]}}"#, 1).is_err());
+        assert!(read_classic(r#"{"classic":{"last":[{"bytes":0,"begun_ns":1,"elapsed_ns":0}]}}"#, 1).is_err());
     }
 }

@@ -4,7 +4,7 @@ use labkit::Failure;
 use serde_json::Value;
 
 use super::super::process::Launch;
-use super::{Job, Told};
+use super::{Job, Sent, Told, sent_rate};
 
 const SCRIPT: &str = include_str!("../../../../udp-transfer/bench/system_d.py");
 
@@ -26,13 +26,14 @@ pub(super) fn client(job: &Job<'_>) -> Launch {
         .and([job.out])
 }
 
-/// One JSON object a transfer: what the server sent, and how fast.
-pub(super) fn read(server: &str) -> Result<Told, String> {
-    let line = server.lines().last().ok_or("the server sent nothing")?;
-    let told: Value = serde_json::from_str(line).map_err(|error| format!("the server's JSON: {error}"))?;
-    let (bytes, seconds) = (told["bytes"].as_f64(), told["seconds"].as_f64());
-    let rate = bytes.zip(seconds).filter(|(_, seconds)| *seconds > 0.0).map(|(bytes, seconds)| bytes * 8.0 / seconds);
-    Ok(Told { rate: Some(rate.ok_or("the server does not say how long it took")?), ..Told::default() })
+/// One JSON object a transfer: what the server sent, and when.
+pub(super) fn read(server: &str, clients: u16) -> Result<Told, String> {
+    let all: Result<Vec<Value>, _> = server.lines().map(serde_json::from_str).collect();
+    let all = all.map_err(|error| format!("the server's JSON: {error}"))?;
+    let sent = |one: &Value| {
+        Some(Sent { bytes: one["bytes"].as_f64()?, began: one["began"].as_f64()?, ended: one["ended"].as_f64()? })
+    };
+    sent_rate(all.iter().map(sent), clients).map(|rate| Told { rate: Some(rate), ..Told::default() })
 }
 
 #[cfg(test)]
@@ -40,10 +41,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_is_what_was_sent_of_the_last_transfer() {
-        let server = "{\"bytes\": 1, \"seconds\": 1.0}\n{\"bytes\": 1000, \"seconds\": 0.5}\n";
-        assert_eq!(read(server).unwrap().rate, Some(16_000.0));
-        assert!(read("").is_err());
-        assert!(read("Traceback").is_err());
+    fn the_rate_is_what_was_sent_from_the_first_start_to_the_last_end() {
+        let server =
+            "{\"bytes\": 1000, \"began\": 7.0, \"ended\": 7.5}\n{\"bytes\": 1000, \"began\": 7.25, \"ended\": 8.0}\n";
+        assert_eq!(read(server, 2).unwrap().rate, Some(16_000.0));
+        assert!(read("", 1).is_err());
+        assert!(read("Traceback", 1).is_err());
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 /// How a received file compares with the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Compared {
+pub enum Compared {
     /// The same bytes.
     Same,
     /// Parts of it: what came is right, and where it belongs or, in the classic protocol, in the right order.
@@ -26,7 +26,7 @@ const BUFFER: usize = 1 << 20;
 ///
 /// # Errors
 /// When one of them cannot be read.
-pub(super) fn whole(source: &Path, got: &Path) -> io::Result<Compared> {
+pub fn whole(source: &Path, got: &Path) -> io::Result<Compared> {
     compare(source, got, false)
 }
 
@@ -34,7 +34,7 @@ pub(super) fn whole(source: &Path, got: &Path) -> io::Result<Compared> {
 ///
 /// # Errors
 /// When one of them cannot be read.
-pub(super) fn with_holes(source: &Path, got: &Path) -> io::Result<Compared> {
+pub fn with_holes(source: &Path, got: &Path) -> io::Result<Compared> {
     compare(source, got, true)
 }
 
@@ -63,7 +63,7 @@ fn compare(source: &Path, got: &Path, may_have_holes: bool) -> io::Result<Compar
 ///
 /// # Errors
 /// When one of them cannot be read.
-pub(super) fn pieces(source: &Path, got: &Path, length: usize) -> io::Result<Compared> {
+pub fn pieces(source: &Path, got: &Path, length: usize) -> io::Result<Compared> {
     let (mut source, mut got) = (File::open(source)?, File::open(got)?);
     let (mut ours, mut theirs) = (vec![0; length], vec![0; length]);
     let mut compared = Compared::Same;
