@@ -1,7 +1,7 @@
 //! Many datagrams a system call, both ways: what it takes to keep up with hundreds of thousands a second.
 //!
 //! Out, datagrams of one size leave as one super-packet that the kernel cuts (UDP segmentation offload, Linux 4.18), or
-//! one by one where it cannot. In, one call takes what has come (`recvmmsg`); each datagram stays one datagram to the
+//! each by itself where it cannot (`sendmmsg`). In, one call takes what has come (`recvmmsg`); each datagram stays one datagram to the
 //! kernel's counters, so what it drops is counted to the message. Who needs speed more than that count lets the kernel
 //! gather datagrams again ([`gather`], UDP generic receive offload, Linux 5.0).
 
@@ -11,8 +11,8 @@ use std::os::fd::AsRawFd;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmsg, setsockopt,
-    sockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg, sendmsg,
+    setsockopt, sockopt,
 };
 
 /// How many datagrams the kernel cuts a super-packet into at most (`UDP_MAX_SEGMENTS`).
@@ -24,7 +24,7 @@ pub const LONGEST: usize = 65_507;
 const INCOMING: usize = 64;
 
 /// Sends datagrams of `size` bytes each, which stand one behind the other in `bytes` (the last may be shorter), to
-/// `target`: as one super-packet where the kernel and the device can, else one by one. `can_cut` remembers that they
+/// `target`: as one super-packet where the kernel and the device can, else each by itself, up to 64 in a call. `can_cut` remembers that they
 /// cannot. Gives how many bytes were handed over: all, unless the socket's buffer ran full on the way.
 ///
 /// # Errors
@@ -49,11 +49,10 @@ pub fn send(
         }
     }
     let mut sent = 0;
-    // An empty datagram is one too.
     loop {
-        let one = &bytes[sent..bytes.len().min(sent + size)];
-        match sendmsg(socket.as_raw_fd(), &[IoSlice::new(one)], &[], MsgFlags::empty(), Some(&to)) {
-            Ok(_) => sent += one.len(),
+        let rest = &bytes[sent..bytes.len().min(size.saturating_mul(SEGMENTS).saturating_add(sent))];
+        match send_each(socket, &to, rest, size) {
+            Ok(taken) => sent += taken,
             Err(_) if sent > 0 => return Ok(sent),
             Err(errno) => return Err(errno.into()),
         }
@@ -61,6 +60,20 @@ pub fn send(
             return Ok(sent);
         }
     }
+}
+
+/// Each datagram by itself, but all of them in one call. Where the socket takes only the first few, those are sent; what
+/// it says to the next one, it says when that is tried again.
+fn send_each(socket: &impl AsRawFd, to: &SockaddrStorage, bytes: &[u8], size: usize) -> Result<usize, Errno> {
+    // An empty datagram is one too.
+    if bytes.len() <= size {
+        return sendmsg(socket.as_raw_fd(), &[IoSlice::new(bytes)], &[], MsgFlags::empty(), Some(to));
+    }
+    let slices: Vec<[IoSlice<'_>; 1]> = bytes.chunks(size).map(|one| [IoSlice::new(one)]).collect();
+    let addresses = vec![Some(*to); slices.len()];
+    let mut headers = MultiHeaders::preallocate(slices.len(), None);
+    let taken = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, &addresses, [], MsgFlags::empty())?;
+    Ok(taken.map(|datagram| datagram.bytes).sum())
 }
 
 fn send_cut(socket: &impl AsRawFd, to: &SockaddrStorage, bytes: &[u8], size: usize) -> Result<usize, Errno> {
@@ -239,6 +252,23 @@ mod tests {
             assert_eq!(taken, [&bytes[..100], &bytes[100..200], &bytes[200..], b""]);
             assert_eq!(incoming.receive(&receiver).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         }
+    }
+
+    #[test]
+    fn more_than_one_call_sends_leave_one_by_one_and_in_order() {
+        let (sender, receiver, to) = pair();
+        let bytes: Vec<u8> = (0..=250).cycle().take(2 * SEGMENTS * 7 + 3).collect();
+        assert_eq!(send(&sender, to, &bytes, 7, &mut false).unwrap(), bytes.len());
+        let (mut incoming, mut taken) = (Incoming::new(10), Vec::new());
+        while incoming.receive(&receiver).is_ok() {
+            taken.extend(incoming.datagrams().map(|(bytes, _)| bytes.to_vec()));
+        }
+        assert_eq!((taken.len(), taken.concat()), (2 * SEGMENTS + 1, bytes));
+        let long = vec![0; LONGEST + 1];
+        assert_eq!(
+            send(&sender, to, &long, long.len(), &mut false).unwrap_err().raw_os_error(),
+            Some(Errno::EMSGSIZE as i32)
+        );
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "BYTES", default_value = "8MiB", value_parser = buffer, env = "CASTLAB_RCVBUF", hide_env_values = true)]
     pub rcvbuf: usize,
 
-    /// Hand the kernel one datagram at a time, as where it cannot cut many from one (GSO): for measuring
+    /// Hand the kernel each datagram by itself, as where it cannot cut many from one (GSO): for measuring
     #[arg(long, value_parser = switch(), env = "CASTLAB_NO_OFFLOAD", hide_env_values = true)]
     pub no_offload: bool,
 

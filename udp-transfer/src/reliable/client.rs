@@ -5,6 +5,7 @@ mod driving;
 mod fetching;
 mod handshaking;
 mod report;
+mod resting;
 mod working;
 mod writing;
 

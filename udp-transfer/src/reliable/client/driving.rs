@@ -11,6 +11,7 @@ use labkit::{Failure, Session};
 
 use super::connection::{Connection, QUIET};
 use super::handshaking::new_handshake;
+use super::resting::Resting;
 use super::writing::Writer;
 use crate::disk::part::Part;
 
@@ -53,6 +54,8 @@ pub(super) struct Driving<'a> {
     pub(super) held_before: u64,
     /// The server says that it does not know this session.
     pub(super) is_forgotten: bool,
+    /// Where nothing else of this process waits for its thread: when to rest.
+    pub(super) resting: Option<Resting>,
 }
 
 impl Driving<'_> {
@@ -160,11 +163,14 @@ impl Driving<'_> {
         let mut of_ours = false;
         // What lies there has come by now: to look at the clock for each would cost more than the machine takes for it.
         let mut now = self.now();
-        let mut taken = 0;
+        let (mut taken, mut all) = (0, false);
         // What was received with the last of them goes along: its room is for others then.
         while taken < BATCH || self.connection.port.has_received() {
+            let Some(bytes) = self.connection.port.poll() else {
+                all = true;
+                break;
+            };
             taken += 1;
-            let Some(bytes) = self.connection.port.poll() else { break };
             let (number, body, payload) = match wire::decode(bytes) {
                 Ok(Datagram::Transfer(envelope, body, payload))
                     if envelope.to == self.connection.agreed.client && envelope.flow == self.flow =>
@@ -204,9 +210,18 @@ impl Driving<'_> {
         self.drain(self.now()).await;
         let held = self.receiver.held().len().saturating_mul(u64::from(self.layout.block()));
         self.progress.store(held.min(self.layout.size()), Ordering::Relaxed);
+        if let Some(rest) = self.rest(taken).filter(|_| all) {
+            // Not the runtime's: its timers know milliseconds, and it wakes for each datagram whoever waits for something else.
+            std::thread::sleep(rest);
+        }
         // Other transfers of this process want their turn even while this one never has to wait.
         tokio::task::yield_now().await;
         Ok(of_ours)
+    }
+
+    fn rest(&mut self, taken: usize) -> Option<Duration> {
+        let now = self.now();
+        self.resting.as_mut()?.after(now, taken)
     }
 
     /// **Drain before you feed.**

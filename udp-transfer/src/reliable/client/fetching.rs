@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arq::catalogue::{Entry, FileName};
+use arq::policy::Window;
 use arq::wire::{BLOCK_OVERHEAD, Reply, Request};
 use arq::{BlockNumber, CloseReason, Failure as Broken, FileId, Layout, Outcome, RangeSet, Receiver, ReceiverConfig};
 use events::Time;
@@ -13,6 +14,7 @@ use labkit::{Exit, Failure, Session, text};
 use super::connection::{BUSY_AGAIN, BUSY_TIMES, Connection};
 use super::driving::{Driving, Ended, PEER, SILENCE};
 use super::report::{Hole, Result as Row};
+use super::resting::{self, Resting};
 use super::{Config, Verify, interrupted, late};
 use crate::disk::part::{Folder, Part, whole_blocks};
 use crate::reliable::gauge;
@@ -193,6 +195,10 @@ impl Fetching<'_> {
             listened_to: self.config.packets,
         };
         let flow = connection.new_flow();
+        // A window that nobody widens would be used up meanwhile, and so would a small buffer.
+        let may_rest = self.config.clients == 1
+            && config.policy.window == Window::Congestion
+            && config.credit >= resting::LEAST_CREDIT;
         let receiver = Receiver::new(connection.clock.now(), config);
         let mut driving = Driving {
             connection,
@@ -207,6 +213,7 @@ impl Fetching<'_> {
             at_once: self.config.reports.at_once(),
             held_before: before,
             is_forgotten: false,
+            resting: may_rest.then(|| Resting::new(self.session.clock.now())),
         };
         let ended = driving.run().await;
         if matches!(ended, Ended::Outcome(Outcome::Complete | Outcome::Holes(_))) {
