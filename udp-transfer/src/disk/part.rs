@@ -21,6 +21,7 @@ use super::identity::is_same_file;
 use super::{Progress, shown};
 use passing::Passing;
 use place::Place;
+use room::Reserving;
 
 mod passing;
 mod place;
@@ -52,6 +53,7 @@ pub struct Folder {
 pub struct Part {
     place: Place,
     file: Arc<File>,
+    reserving: Reserving,
     size: u64,
     hash: [u8; 32],
     existing: Existing,
@@ -131,8 +133,8 @@ impl Folder {
     }
 
     /// Opens `NAME.part` to write a file of `size` bytes with that BLAKE3 hash: a new one, or what an earlier run left.
-    /// Makes the folders the name has, locks the part for this client, and reserves room for all of it. To be called
-    /// before any byte is requested.
+    /// Makes the folders the name has, locks the part for this client, and sees that there is room for all of it, which is
+    /// reserved for it: that of a large file while it comes. To be called before any byte is requested.
     ///
     /// # Errors
     /// `FILE-EXISTS` when the final name is taken and to be kept; `PART-IN-USE` when another client writes it;
@@ -142,23 +144,27 @@ impl Folder {
         let place = Place::make(&self.dir, &self.path, name)?;
         place.check_final(existing)?;
         let (file, left, is_new) = place.open_part()?;
+        let file = Arc::new(file);
         // Again, now that nobody else can finish this file: whoever did so just before has left its name there.
         let ready = place.check_final(existing).and_then(|()| room::reserve(&file, size, &place.part_path()));
-        if let Err(failure) = ready {
-            room::give_back(&file);
-            if is_new {
-                place.remove_part_if(&file);
+        let reserving = match ready {
+            Ok(reserving) => reserving,
+            Err(failure) => {
+                room::give_back(&file);
+                if is_new {
+                    place.remove_part_if(&file);
+                }
+                return Err(failure);
             }
-            return Err(failure);
-        }
+        };
         let chunking = Chunking::new(size);
         let chunks = (0..chunking.count()).map(|_| Chunk::Filling(0)).collect();
         let hashing = Hashing::default();
-        let file = Arc::new(file);
         let passing = Passing::new(file.clone(), chunking);
         Ok(Part {
             place,
             file,
+            reserving,
             size,
             hash,
             existing,
@@ -264,8 +270,8 @@ impl Part {
     /// Gives an empty buffer back, to be filled with what comes next.
     ///
     /// # Errors
-    /// `BEYOND-END` when they are not of this file; `DISK-FULL` with [`Exit::Partial`], since the part is kept; or what
-    /// the system says.
+    /// `BEYOND-END` when they are not of this file; `DISK-FULL` with [`Exit::Partial`], since the part is kept, as soon as
+    /// the room for the rest cannot be reserved; or what the system says.
     pub fn write_run(&mut self, offset: u64, bytes: impl Into<Vec<u8>>) -> Result<Vec<u8>, Failure> {
         let mut bytes = bytes.into();
         let end = offset.checked_add(bytes.len() as u64).filter(|end| *end <= self.size);
@@ -273,6 +279,7 @@ impl Part {
             let message = format!("{} bytes at {offset} lie beyond the end of {}", bytes.len(), shown(self.path()));
             return Err(Failure::new(Exit::CheckFailed, "BEYOND-END", message));
         };
+        self.reserving.check(self.size, &self.part_path())?;
         self.file.write_all_at(&bytes, offset).map_err(|error| self.failed("write to", &error))?;
         if self.is_verified {
             return Ok(self.note_written(offset..end, bytes));
@@ -315,6 +322,7 @@ impl Part {
     /// removed the part or its folder; or what the system says. The part is kept in every case.
     pub fn finish(mut self, progress: &mut Progress<'_>) -> Result<Finished, Failure> {
         self.verify(progress)?;
+        self.reserving.stop();
         if self.length()? > self.size {
             // What was left was of a longer file; now that all before is right, the rest may go.
             self.file.set_len(self.size).map_err(|error| self.failed("cut", &error))?;
@@ -404,6 +412,7 @@ impl Drop for Part {
             return;
         }
         // Room that was reserved is room nobody else has.
+        self.reserving.stop();
         room::give_back(&self.file);
         if self.file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
             self.place.remove_part_if(&self.file);
