@@ -7,7 +7,7 @@ use std::time::Duration;
 use arq::congestion::Choice;
 use arq::wire::{self, Datagram};
 use arq::{
-    Body, FileId, Layout, Packet, PacketNumber, Peer, Policy, RangeSet, Receiver, ReceiverConfig, Sender, SenderConfig,
+    Body, Codepoint, FileId, Layout, Packet, PacketNumber, Peer, Policy, RangeSet, Receiver, ReceiverConfig, Sender, SenderConfig,
     Verdict,
 };
 use events::Time;
@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut now = Time::ZERO;
     let mut sender = Sender::new(
         now,
-        SenderConfig { peer, policy, layout, congestion: Choice::Cubic, rate: None, seed: 1, listened_to: false },
+        SenderConfig { peer, policy, layout, congestion: Choice::Cubic, rate: None, ecn: true, seed: 1, listened_to: false },
     );
     let mut receiver = Receiver::new(
         now,
@@ -33,6 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
             hash,
             rate: 0,
             congestion: None,
+            ecn: true,
             held,
             credit: 32,
             rtt: None,
@@ -43,7 +44,8 @@ fuzz_target!(|bytes: &[u8]| {
     for datagram in castlab_fuzz::split(bytes) {
         let Ok(Datagram::Transfer(envelope, body, _)) = wire::decode(&datagram) else { continue };
         now += Duration::from_millis(u64::from(envelope.flow.0 % 4_000));
-        let packet = Packet { number: envelope.number, body };
+        let ecn = Codepoint::of(envelope.flow.0.to_be_bytes()[3]);
+        let packet = Packet { number: envelope.number, body, ecn };
         if let Verdict::Store(block) = receiver.handle(now, peer, &packet) {
             assert!(stored.insert(block), "stored twice");
             receiver.stored(now, block);

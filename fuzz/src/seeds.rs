@@ -10,7 +10,8 @@ use arq::catalogue::{Entry, FileName};
 use arq::handshake::Door;
 use arq::wire::{Cookie, Datagram, Envelope, Handshake, Reply, Request};
 use arq::{
-    BlockNumber, BlockRange, Body, CloseReason, FileId, Flow, Open, PacketNumber, Policy, RangeSet, Report, SessionId,
+    BlockNumber, BlockRange, Body, CloseReason, Ecn, FileId, Flow, Marks, Open, PacketNumber, Policy, RangeSet, Report,
+    SessionId,
 };
 use doctor::probe::{Kind, Message, Name, Path};
 use events::{Event, Record, Time};
@@ -178,6 +179,7 @@ fn datagrams() -> Vec<Datagram<'static>> {
         held.insert_range(BlockRange::new(start, start + 2)).expect("three ranges");
     }
     let report = Report::of(&held, PacketNumber(2), Duration::from_millis(1), 32);
+    let report = Report { marks: Marks { ect0: 1, ce: 1 }, ..report };
     let name = FileName::new("folder/notes.txt").expect("a name");
     let entry = Entry { file: FileId(1), size: 6_400, modified: 0, hash: [1; 32], name: name.clone() };
     let cookie = Cookie { issued: 1 << 39, mac: [2; 32] };
@@ -191,12 +193,12 @@ fn datagrams() -> Vec<Datagram<'static>> {
         Datagram::Handshake(Handshake::Gone { session: SessionId(9) }),
         Datagram::Transfer(
             numbered,
-            Body::Open(Open { file, hash, policy, rate: 0, congestion: None, report: Report::default() }),
+            Body::Open(Open { file, hash, policy, rate: 0, congestion: None, ecn: true, report: Report::default() }),
             &[],
         ),
         Datagram::Transfer(numbered, Body::Report(report), &[]),
         Datagram::Transfer(numbered, Body::Block(BlockNumber(2), 100), &[5; 100]),
-        Datagram::Transfer(numbered, Body::Done { again: 3, heard: true }, &[]),
+        Datagram::Transfer(numbered, Body::Done { again: 3, heard: true, ecn: Ecn::Capable }, &[]),
         Datagram::Transfer(numbered, Body::Close(CloseReason::Stopped), &[]),
         Datagram::Request(plain, Request::List { generation: 0, from: 0 }),
         Datagram::Request(plain, Request::Find(name)),

@@ -19,6 +19,7 @@ pub mod reliable;
 pub mod report;
 pub mod sim;
 
+mod marks;
 mod served;
 
 pub use file_name::FileName;

@@ -20,7 +20,7 @@ mod world;
 use std::time::Duration;
 
 use arq::congestion::Choice;
-use arq::{Outcome, Policy, RangeSet};
+use arq::{Ecn, Outcome, Policy, RangeSet};
 use events::Record;
 use netsim::{Impairment, Tally};
 
@@ -46,6 +46,8 @@ pub struct Scenario {
     pub congestion: Choice,
     /// The sender's highest rate, in bits per second.
     pub rate: Option<u64>,
+    /// Whether routers may mark blocks.
+    pub ecn: bool,
     /// How many blocks the receiver lets be on the way.
     pub credit: u32,
     /// What the receiver holds from the start.
@@ -81,6 +83,10 @@ pub struct Run {
     pub blocks_sent: u64,
     /// How many of them not for the first time.
     pub sent_again: u64,
+    /// What the sender found out about marks on the path, and how many blocks were marked.
+    pub ecn: Ecn,
+    /// See [`Run::ecn`].
+    pub marked: u64,
     /// How many datagrams were sent in all, both ways.
     pub datagrams: u64,
     /// Whether the file at the receiver is the sender's file.
@@ -111,6 +117,7 @@ impl Default for Scenario {
             backward: link,
             congestion: Choice::default(),
             rate: None,
+            ecn: true,
             credit: 1_024,
             held: RangeSet::new(),
             disk_takes: Duration::ZERO,

@@ -329,7 +329,7 @@ fn the_simulator_prints_the_table_and_runs_one_scenario() {
     let contest = simulate(&["congestion", "--json"]);
     let rows =
         serde_json::from_slice::<serde_json::Value>(&contest.stdout).unwrap()["rows"].as_array().unwrap().clone();
-    assert_eq!(rows.len(), 18, "six paths, three congestion controls");
+    assert_eq!(rows.len(), 21, "seven paths, three congestion controls");
     assert!(rows.iter().any(|row| row["congestion"] == "bbr" && row["line_used_permille"].as_u64() > Some(900)));
     assert_eq!(simulate(&["run", "tcp"]).status.code(), Some(2));
     assert_eq!(simulate(&["--loss", "200%"]).status.code(), Some(2));

@@ -30,6 +30,9 @@ pub trait Congestion: fmt::Debug + Send {
     /// Bytes were lost.
     fn on_lost(&mut self, lost: &Lost);
 
+    /// Bytes came marked: a router has a queue (RFC 3168). Told before what arrived with them.
+    fn on_marked(&mut self, marked: &Marked);
+
     /// How many bytes may be on the way.
     fn window(&self) -> u64;
 
@@ -65,6 +68,8 @@ pub struct Sample {
     pub delivered_before: u64,
     /// How many were found to be lost meanwhile.
     pub lost: u64,
+    /// How many were found to be marked meanwhile.
+    pub marked: u64,
     /// The time in which they arrived; never zero.
     pub interval: Duration,
     /// How many bytes were on the way when it was sent, itself included.
@@ -95,6 +100,19 @@ pub struct Lost {
     pub sent: Time,
     /// Nothing at all arrived for so long that the path must be taken as new (RFC 9002 section 7.6).
     pub persistent: bool,
+    /// The round-trip time as known now.
+    pub rtt: Rtt,
+}
+
+/// What was marked, by one report.
+#[derive(Clone, Copy, Debug)]
+pub struct Marked {
+    /// When the report came.
+    pub now: Time,
+    /// How many bytes were marked.
+    pub bytes: u64,
+    /// When the newest of the packets that arrived was sent.
+    pub sent: Time,
     /// The round-trip time as known now.
     pub rtt: Rtt,
 }

@@ -23,6 +23,7 @@ pub(crate) struct Delivery {
     /// When the packet was sent from whose sending on the next sample counts.
     first_sent: Time,
     lost: u64,
+    marked: u64,
     /// What was counted as delivered before its time, and turned out to be lost.
     owed: u64,
     /// Until so much has been delivered, the sender did not send all it might have; zero when it did.
@@ -40,6 +41,7 @@ struct Mark {
     delivered_at: Time,
     first_sent: Time,
     lost: u64,
+    marked: u64,
     in_flight: u64,
     is_limited: bool,
 }
@@ -52,6 +54,7 @@ impl Delivery {
             delivered_at: Time::ZERO,
             first_sent: Time::ZERO,
             lost: 0,
+            marked: 0,
             owed: 0,
             limited_until: 0,
             marks: VecDeque::new(),
@@ -79,6 +82,7 @@ impl Delivery {
                 delivered_at: self.delivered_at,
                 first_sent: self.first_sent,
                 lost: self.lost,
+                marked: self.marked,
                 in_flight,
                 is_limited: self.limited_until > 0,
             });
@@ -96,6 +100,12 @@ impl Delivery {
     pub(crate) fn on_lost(&mut self, bytes: u64, not_landed: u64) {
         self.lost += bytes;
         self.owed += not_landed;
+        self.is_stale = true;
+    }
+
+    /// Bytes are reported as marked: a router had a queue.
+    pub(crate) fn on_marked(&mut self, bytes: u64) {
+        self.marked = self.marked.saturating_add(bytes);
         self.is_stale = true;
     }
 
@@ -141,6 +151,7 @@ impl Delivery {
             delivered: self.delivered - mark.delivered,
             delivered_before: mark.delivered,
             lost: self.lost - mark.lost,
+            marked: self.marked - mark.marked,
             interval: sending.max(arriving).max(Duration::from_nanos(1)),
             in_flight: mark.in_flight + (newest.0 + 1 - mark.first.0).saturating_mul(datagram),
             round_trip: now - sent,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use events::Time;
 
-use crate::{BlockNumber, BlockRange, PacketNumber, RangeSet, Report};
+use crate::{BlockNumber, BlockRange, Codepoint, PacketNumber, RangeSet, Report};
 
 /// The bookkeeping of one window.
 ///
@@ -57,6 +57,8 @@ struct Carrier {
     again: bool,
     /// It has left the network, but the reports have not come to it yet: see [`Flight::lose`].
     landed: bool,
+    /// It was sent at least once so that no router may mark it: nobody knows how the one that arrives came.
+    unmarkable: bool,
 }
 
 /// What a report changed.
@@ -66,6 +68,8 @@ pub(crate) struct Settled {
     pub(crate) arrived: u64,
     /// How many of them had landed before.
     pub(crate) landed: u64,
+    /// How many of them were sent so that routers may mark them.
+    pub(crate) markable: u64,
     /// Which packet carried the newest of them, and when that was sent.
     pub(crate) newest: PacketNumber,
     pub(crate) newest_sent: Time,
@@ -158,8 +162,8 @@ impl Flight {
         self.sendings.push_back(Sending { cargo: Cargo::Skipped, sent: now });
     }
 
-    /// A block is sent, in a packet of its own.
-    pub(crate) fn send(&mut self, now: Time, block: BlockNumber) -> PacketNumber {
+    /// A block is sent, in a packet of its own, which routers may mark or not.
+    pub(crate) fn send(&mut self, now: Time, block: BlockNumber, ecn: Codepoint) -> PacketNumber {
         let number = self.next_number();
         self.sendings.push_back(Sending { cargo: Cargo::Block(block), sent: now });
         let again = self.lost.contains(block);
@@ -172,7 +176,8 @@ impl Flight {
             self.blocks.resize(index + 1, Carrier::default());
         }
         if let Some(carrier) = self.blocks.get_mut(index) {
-            let before = std::mem::replace(carrier, Carrier { number, again, landed: false });
+            let unmarkable = carrier.unmarkable || !ecn.may_be_marked();
+            let before = std::mem::replace(carrier, Carrier { number, again, landed: false, unmarkable });
             self.take_off(before);
             self.on_the_way += 1;
         }
@@ -293,6 +298,7 @@ impl Flight {
         }
         settled.arrived += 1;
         settled.landed += u64::from(carrier.landed);
+        settled.markable += u64::from(!carrier.unmarkable);
         // Of a block that is here although its second sending is not, we do not know when the first was sent any more.
         let is_newest = carrier.number > settled.newest && carrier.number <= newest;
         if let Some(sending) = self.sending(carrier.number).filter(|_| is_newest) {
@@ -301,8 +307,9 @@ impl Flight {
     }
 
     fn mark_lost(&mut self, block: BlockNumber, sent: Time, losses: &mut Losses) {
-        if let Some(carrier) = self.index(block).and_then(|index| self.blocks.get_mut(index)) {
-            let carrier = std::mem::take(carrier);
+        if let Some(place) = self.index(block).and_then(|index| self.blocks.get_mut(index)) {
+            let unmarkable = place.unmarkable;
+            let carrier = std::mem::replace(place, Carrier { unmarkable, ..Carrier::default() });
             self.take_off(carrier);
             losses.count += 1;
             losses.not_landed += u64::from(carrier.landed);

@@ -26,14 +26,14 @@
 //! let mut now = Time::ZERO;
 //! let mut sender = Sender::new(
 //!     now,
-//!     SenderConfig { peer, policy, layout, congestion: Choice::Cubic, rate: None, seed: 1, listened_to: false },
+//!     SenderConfig { peer, policy, layout, congestion: Choice::Cubic, rate: None, ecn: true, seed: 1, listened_to: false },
 //! );
 //! let (file, hash, held) = (FileId(1), [0; 32], RangeSet::new());
 //! let mut receiver = Receiver::new(
 //!     now,
 //!     ReceiverConfig {
 //!         peer, policy, layout, file, hash, held,
-//!         rate: 0, congestion: None, credit: 64, rtt: None, listened_to: false,
+//!         rate: 0, congestion: None, ecn: true, credit: 64, rtt: None, listened_to: false,
 //!     },
 //! );
 //! while sender.outcome().is_none() || receiver.outcome().is_none() {
@@ -67,6 +67,7 @@ pub mod wire;
 
 mod ask;
 mod delivery;
+mod ecn;
 mod flight;
 mod layout;
 mod number;
@@ -81,6 +82,7 @@ mod sender;
 mod told;
 
 pub use ask::{Ask, NoReply};
+pub use ecn::{Codepoint, Ecn, Marks};
 pub use layout::Layout;
 pub use number::{BlockNumber, FileId, Flow, PacketNumber, Peer, SessionId};
 pub use outcome::{Failure, Outcome, Verdict, Violation, Why};

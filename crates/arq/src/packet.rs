@@ -1,7 +1,7 @@
 //! What the two ends of a transfer say to each other, as values: without ids, checksums, or a byte of the file.
 
 use crate::congestion::Choice;
-use crate::{BlockNumber, FileId, PacketNumber, Peer, Policy, Report};
+use crate::{BlockNumber, Codepoint, Ecn, FileId, PacketNumber, Peer, Policy, Report};
 
 /// One datagram of a transfer, as the machines see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +10,16 @@ pub struct Packet {
     pub number: PacketNumber,
     /// What it says.
     pub body: Body,
+    /// Whether routers may mark it, or one has.
+    pub ecn: Codepoint,
+}
+
+impl Packet {
+    /// One that no router may mark.
+    #[must_use]
+    pub const fn plain(number: PacketNumber, body: Body) -> Self {
+        Packet { number, body, ecn: Codepoint::NotEct }
+    }
 }
 
 /// What a datagram of a transfer says.
@@ -27,6 +37,8 @@ pub enum Body {
         again: u64,
         /// Whether the receiver's last word has been heard. If not, this asks for it.
         heard: bool,
+        /// What became of its marks.
+        ecn: Ecn,
     },
     /// Either way: it ends here, and why.
     Close(CloseReason),
@@ -46,6 +58,8 @@ pub struct Open {
     /// The congestion control asked for; none leaves it to the sender. A window that never changes cannot be asked for:
     /// the path between is not the receiver's alone.
     pub congestion: Option<Choice>,
+    /// Whether the receiver is told how routers marked what comes; if not, nothing is to be marked.
+    pub ecn: bool,
     /// How things stand.
     pub report: Report,
 }

@@ -15,8 +15,8 @@ use crate::limits;
 use crate::policy::{Accept, Reporting};
 use crate::told::Teller;
 use crate::{
-    BlockNumber, Body, CloseReason, Failure, Open, Outcome, Outgoing, Packet, PacketNumber, Peer, RangeSet, Report,
-    Told, Verdict, Why, wire,
+    BlockNumber, Body, CloseReason, Codepoint, Failure, Marks, Open, Outcome, Outgoing, Packet, PacketNumber, Peer,
+    RangeSet, Report, Told, Verdict, Why, wire,
 };
 use ending::Ending;
 use shelf::{Place, Shelf};
@@ -51,6 +51,9 @@ pub struct Receiver {
     ending: Ending,
     duplicates: u64,
     out_of_order: u64,
+    marks: Marks,
+    /// A block came marked, and no report has said so.
+    unreported_mark: bool,
 }
 
 impl Receiver {
@@ -71,6 +74,8 @@ impl Receiver {
             ending: Ending::default(),
             duplicates: 0,
             out_of_order: 0,
+            marks: Marks::default(),
+            unreported_mark: false,
             config,
         };
         if receiver.shelf.held().len() >= blocks {
@@ -86,8 +91,8 @@ impl Receiver {
         }
         self.teller.tell(Told::Received(wire::about(&packet.body)));
         let verdict = match packet.body {
-            Body::Block(block, length) => self.on_block(now, packet.number, block, length),
-            Body::Done { again, heard } => self.on_done(now, packet.number, again, heard),
+            Body::Block(block, length) => self.on_block(now, packet.number, block, length, packet.ecn),
+            Body::Done { again, heard, ecn } => self.on_done(now, packet.number, heard, (again, ecn)),
             Body::Close(reason) => self.on_close(now, reason),
             Body::Open(_) | Body::Report(_) => Verdict::Ignored(Why::Misplaced),
         };
@@ -122,6 +127,8 @@ impl Receiver {
                     Place::BesideGap => every <= 2,
                     Place::MakesOrEndsGap => true,
                 };
+                // RFC 9000 section 13.2.1: a mark is told at once as well.
+                let at_once = at_once || self.unreported_mark;
                 let due = if at_once || self.unreported >= every { now } else { now + delay };
                 self.report_due = Some(self.report_due.map_or(due, |earlier| earlier.min(due)));
             }
@@ -157,13 +164,15 @@ impl Receiver {
         }
         self.report_due = None;
         self.unreported = 0;
+        self.unreported_mark = false;
         let delay = self.shelf.newest_at().map(|came| now - came).unwrap_or_default();
         let report = Report::of(self.shelf.held(), self.shelf.newest(), delay, self.config.credit);
+        let report = Report { marks: self.marks, ..report };
         let body = if self.opened {
             Body::Report(report)
         } else {
-            let ReceiverConfig { file, hash, policy, rate, congestion, .. } = self.config;
-            Body::Open(Open { file, hash, policy, rate, congestion, report })
+            let ReceiverConfig { file, hash, policy, rate, congestion, ecn, .. } = self.config;
+            Body::Open(Open { file, hash, policy, rate, congestion, ecn, report })
         };
         Some(self.out(now, body))
     }
@@ -214,7 +223,20 @@ impl Receiver {
         (self.duplicates, self.out_of_order)
     }
 
-    fn on_block(&mut self, now: Time, number: PacketNumber, block: BlockNumber, length: u16) -> Verdict {
+    /// How many blocks came with which codepoint.
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        self.marks
+    }
+
+    fn on_block(
+        &mut self,
+        now: Time,
+        number: PacketNumber,
+        block: BlockNumber,
+        length: u16,
+        ecn: Codepoint,
+    ) -> Verdict {
         if block.0 >= self.blocks || length != self.config.layout.length(block) {
             return Verdict::Ignored(Why::Misplaced);
         }
@@ -234,6 +256,8 @@ impl Receiver {
         if !self.shelf.expect(now, number, block, room) {
             return Verdict::Ignored(Why::NoRoom);
         }
+        self.marks.count(ecn);
+        self.unreported_mark |= ecn == Codepoint::Ce;
         Verdict::Store(block)
     }
 
@@ -269,6 +293,6 @@ impl Receiver {
         let number = self.next_number;
         self.next_number = number.next();
         self.teller.tell(Told::Sent(wire::about(&body)));
-        Outgoing { to: self.config.peer, packet: Packet { number, body } }
+        Outgoing { to: self.config.peer, packet: Packet::plain(number, body) }
     }
 }

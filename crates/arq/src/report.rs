@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{BlockNumber, BlockRange, PacketNumber, RangeSet};
+use crate::{BlockNumber, BlockRange, Marks, PacketNumber, RangeSet};
 
 /// What a receiver says, whatever the mode: ACK, SACK and NAK are this one honest sentence, spoken at different moments.
 ///
@@ -26,13 +26,15 @@ pub struct Report {
     pub delay: Duration,
     /// How many blocks may be on the way at once.
     pub credit: u32,
+    /// What became of the marks: how many blocks came with which codepoint.
+    pub marks: Marks,
 }
 
 impl Report {
     /// The most holes one report tells: with 16 bytes each, they fit the smallest datagram we use (1 200 bytes).
     pub const MOST_RANGES: usize = 64;
 
-    /// The report that describes `held`, of a file of `blocks` blocks. The lowest holes are told first.
+    /// The report that describes `held`, and nothing of marks. The lowest holes are told first.
     #[must_use]
     pub fn of(held: &RangeSet, newest: PacketNumber, delay: Duration, credit: u32) -> Self {
         let floor = held.first_gap(BlockNumber(0));
@@ -43,7 +45,7 @@ impl Report {
             seen = cut.start;
         }
         let delay = Duration::from_micros(u64::from(u32::try_from(delay.as_micros()).unwrap_or(u32::MAX)));
-        Report { floor, seen, missing, newest, delay, credit }
+        Report { floor, seen, missing, newest, delay, credit, marks: Marks::default() }
     }
 
     /// Whether the parts agree with one another, as every report made by [`Report::of`] does.

@@ -2,6 +2,7 @@
 
 mod config;
 mod ending;
+mod marking;
 mod recovery;
 
 #[cfg(test)]
@@ -11,18 +12,19 @@ use events::Time;
 
 pub use config::SenderConfig;
 
-use crate::congestion::{Acked, Congestion};
+use crate::congestion::{Acked, Congestion, Marked};
 use crate::delivery::Delivery;
-use crate::flight::Flight;
+use crate::flight::{Flight, Settled};
 use crate::limits;
 use crate::pacing::Pacer;
 use crate::policy::{Resend, Window};
 use crate::told::Teller;
 use crate::{
-    BlockNumber, Body, CloseReason, Failure, Outcome, Outgoing, Packet, PacketNumber, Peer, Report, Rtt, Told, Verdict,
-    Violation, Why, wire,
+    BlockNumber, Body, CloseReason, Codepoint, Ecn, Failure, Outcome, Outgoing, Packet, PacketNumber, Peer, Report,
+    Rtt, Told, Verdict, Violation, Why, wire,
 };
 use ending::Ending;
+use marking::Marking;
 
 /// The sending end of one transfer to one receiver, in every mode.
 ///
@@ -46,6 +48,7 @@ pub struct Sender {
     rtt: Rtt,
     delivery: Delivery,
     pacer: Pacer,
+    marking: Marking,
     teller: Teller,
     /// The first block that has never been sent.
     next_new: BlockNumber,
@@ -89,6 +92,7 @@ impl Sender {
             rtt: Rtt::new(),
             delivery: Delivery::new(),
             pacer: Pacer::new(),
+            marking: Marking::new(config.heeds_marks()),
             teller: Teller::new(config.listened_to),
             next_new: BlockNumber(0),
             latest: None,
@@ -149,7 +153,7 @@ impl Sender {
         if let Some(body) = self.next_word(now) {
             let number = if self.is_reliable() { self.flight.send_other(now) } else { self.flight.send_untracked() };
             self.ending.said(now, number);
-            return Some(self.out(number, body));
+            return Some(self.out(Packet::plain(number, body)));
         }
         if self.outcome().is_some() {
             return None;
@@ -157,12 +161,14 @@ impl Sender {
         let block = self.next_block(now)?;
         let again = block < self.next_new;
         self.next_new = self.next_new.max(BlockNumber(block.0 + 1));
-        let number = if self.is_reliable() {
+        let (number, ecn) = if self.is_reliable() {
             self.maybe_skip(now);
-            self.delivery.on_sent(now, self.flight.next_number(), self.in_flight());
-            self.flight.send(now, block)
+            let number = self.flight.next_number();
+            self.delivery.on_sent(now, number, self.in_flight());
+            let ecn = self.marking.send(number);
+            (self.flight.send(now, block, ecn), ecn)
         } else {
-            self.flight.send_untracked()
+            (self.flight.send_untracked(), Codepoint::NotEct)
         };
         self.sent += 1;
         self.sent_again += u64::from(again);
@@ -170,7 +176,8 @@ impl Sender {
         if let Some(rate) = self.rate() {
             self.pacer.on_sent(now, self.config.datagram(), rate);
         }
-        Some(self.out(number, Body::Block(block, self.config.layout.length(block))))
+        let body = Body::Block(block, self.config.layout.length(block));
+        Some(self.out(Packet { number, body, ecn }))
     }
 
     /// When to call [`handle_timeout`](Sender::handle_timeout) and then [`poll_transmit`](Sender::poll_transmit), if
@@ -204,6 +211,12 @@ impl Sender {
     #[must_use]
     pub fn counts(&self) -> (u64, u64) {
         (self.sent, self.sent_again)
+    }
+
+    /// What is known of marks on the path, and how many blocks were marked.
+    #[must_use]
+    pub fn ecn(&self) -> (Ecn, u64) {
+        (self.marking.state(), self.marking.marked())
     }
 
     /// The round-trip time as known by now.
@@ -285,8 +298,9 @@ impl Sender {
         }
         let (in_flight, arrived_before) = (self.in_flight(), self.arrived_sent);
         let settled = self.flight.settle(report);
+        self.arrived_sent = self.arrived_sent.max(settled.newest_sent);
+        self.heed_marks(now, report, is_latest, &settled);
         if settled.arrived > 0 {
-            self.arrived_sent = self.arrived_sent.max(settled.newest_sent);
             let (datagram, newest) = (self.config.datagram(), (settled.newest, settled.newest_sent));
             let (bytes, fresh) = (settled.arrived * datagram, (settled.arrived - settled.landed) * datagram);
             self.congestion.on_acked(&Acked {
@@ -311,6 +325,22 @@ impl Sender {
         }
         if is_latest {
             self.reconcile(report);
+        }
+    }
+
+    /// Tells congestion control of new marks, before it hears of what arrived, as RFC 9002 appendix A.7 does.
+    fn heed_marks(&mut self, now: Time, report: &Report, is_latest: bool, settled: &Settled) {
+        let before = self.marking.state();
+        let marks = is_latest.then_some(report.marks);
+        let marked = self.marking.on_report(settled, marks, self.newest, self.flight.next_number());
+        if marked > 0 {
+            let bytes = marked.saturating_mul(self.config.datagram());
+            self.delivery.on_marked(bytes);
+            self.congestion.on_marked(&Marked { now, bytes, sent: self.arrived_sent, rtt: self.rtt });
+            self.teller.tell(Told::Measured("marked", marked, events::Unit::Count));
+        }
+        if self.marking.state() != before {
+            self.teller.tell(Told::Ecn(self.marking.state()));
         }
     }
 
@@ -391,8 +421,8 @@ impl Sender {
         }
     }
 
-    fn out(&mut self, number: PacketNumber, body: Body) -> Outgoing {
-        self.teller.tell(Told::Sent(wire::about(&body)));
-        Outgoing { to: self.config.peer, packet: Packet { number, body } }
+    fn out(&mut self, packet: Packet) -> Outgoing {
+        self.teller.tell(Told::Sent(wire::about(&packet.body)));
+        Outgoing { to: self.config.peer, packet }
     }
 }

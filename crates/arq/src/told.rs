@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use events::{Cause, Event, Unit};
 
-use crate::Outcome;
+use crate::{Ecn, Outcome};
 
 /// One thing that happened inside a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Told {
     Refused(About),
     /// A timer ran out that had been set for so long.
     Expired(&'static str, Duration),
+    /// What is known of marks on the path has changed.
+    Ecn(Ecn),
     /// A figure.
     Measured(&'static str, u64, Unit),
     /// The transfer ended.
@@ -58,6 +60,7 @@ impl Told {
                 peer: Some(peer),
                 after_ns: u64::try_from(after.as_nanos()).unwrap_or(u64::MAX),
             },
+            Told::Ecn(state) => Event::Phase { name: format!("ECN {state}") },
             Told::Measured(name, value, unit) => {
                 Event::Measured { name: name.to_owned(), value, unit, peer: Some(peer) }
             }

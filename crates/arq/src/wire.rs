@@ -4,7 +4,7 @@
 //! kernel does not check UDP's own sum, and corrupted datagrams do arrive.
 //!
 //! ```text
-//! handshake   "CLAB" · version 1 · kind 1 · client id 8 · …                        · crc 4
+//! handshake   "CLAB" · version 2 · kind 1 · client id 8 · …                        · crc 4
 //! session     kind 1 · receiver's id 8 · flow 4 · packet number 8 · …              · crc 4
 //! block       3      · id 8            · flow 4 · number 8 · block 8 · its bytes   · crc 4
 //! ```

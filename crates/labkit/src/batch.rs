@@ -36,10 +36,25 @@ pub fn send(
     size: usize,
     can_cut: &mut bool,
 ) -> io::Result<usize> {
-    let to = SockaddrStorage::from(target);
+    send_with(socket, target, bytes, size, 0, can_cut)
+}
+
+/// The same, with `tos` as the second byte of the IPv4 header, or the traffic class of IPv6: its two lowest bits are ECN's
+/// (RFC 3168). On a system that takes no such order they leave as always.
+///
+/// # Errors
+/// As [`send`].
+pub fn send_with(
+    socket: &impl AsRawFd,
+    target: SocketAddr,
+    bytes: &[u8],
+    size: usize,
+    tos: u8,
+    can_cut: &mut bool,
+) -> io::Result<usize> {
     let size = size.max(1);
     if *can_cut && bytes.len() > size && bytes.len() <= LONGEST {
-        match send_cut(socket, &to, bytes, size) {
+        match send_once(socket, target, bytes, Some(size), tos) {
             Ok(sent) => return Ok(sent),
             // No support in the kernel, on the device, or for datagrams that would have to be fragmented.
             Err(Errno::EINVAL | Errno::EIO | Errno::EMSGSIZE | Errno::ENOPROTOOPT | Errno::EOPNOTSUPP) => {
@@ -51,7 +66,7 @@ pub fn send(
     let mut sent = 0;
     loop {
         let rest = &bytes[sent..bytes.len().min(size.saturating_mul(SEGMENTS).saturating_add(sent))];
-        match send_each(socket, &to, rest, size) {
+        match send_each(socket, target, rest, size, tos) {
             Ok(taken) => sent += taken,
             Err(_) if sent > 0 => return Ok(sent),
             Err(errno) => return Err(errno.into()),
@@ -64,22 +79,53 @@ pub fn send(
 
 /// Each datagram by itself, but all of them in one call. Where the socket takes only the first few, those are sent; what
 /// it says to the next one, it says when that is tried again.
-fn send_each(socket: &impl AsRawFd, to: &SockaddrStorage, bytes: &[u8], size: usize) -> Result<usize, Errno> {
+fn send_each(socket: &impl AsRawFd, target: SocketAddr, bytes: &[u8], size: usize, tos: u8) -> Result<usize, Errno> {
     // An empty datagram is one too.
     if bytes.len() <= size {
-        return sendmsg(socket.as_raw_fd(), &[IoSlice::new(bytes)], &[], MsgFlags::empty(), Some(to));
+        return send_once(socket, target, bytes, None, tos);
     }
     let slices: Vec<[IoSlice<'_>; 1]> = bytes.chunks(size).map(|one| [IoSlice::new(one)]).collect();
-    let addresses = vec![Some(*to); slices.len()];
-    let mut headers = MultiHeaders::preallocate(slices.len(), None);
-    let taken = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, &addresses, [], MsgFlags::empty())?;
-    Ok(taken.map(|datagram| datagram.bytes).sum())
+    let addresses = vec![Some(SockaddrStorage::from(target)); slices.len()];
+    let class = i32::from(tos);
+    let mark = [mark(target, &tos, &class)];
+    let orders = if tos == 0 { &[][..] } else { &mark[..] };
+    let room = (tos != 0).then(|| nix::cmsg_space!(i32));
+    let mut headers = MultiHeaders::preallocate(slices.len(), room);
+    match sendmmsg(socket.as_raw_fd(), &mut headers, &slices, &addresses, orders, MsgFlags::empty()) {
+        Ok(taken) => Ok(taken.map(|datagram| datagram.bytes).sum()),
+        Err(Errno::EINVAL) if tos != 0 => send_each(socket, target, bytes, size, 0),
+        Err(errno) => Err(errno),
+    }
 }
 
-fn send_cut(socket: &impl AsRawFd, to: &SockaddrStorage, bytes: &[u8], size: usize) -> Result<usize, Errno> {
-    let size = u16::try_from(size).map_err(|_| Errno::EMSGSIZE)?;
-    let cut = [ControlMessage::UdpGsoSegments(&size)];
-    sendmsg(socket.as_raw_fd(), &[IoSlice::new(bytes)], &cut, MsgFlags::empty(), Some(to))
+/// One call: to be cut into datagrams of `size` bytes, or as one; without `tos` where the system does not know it.
+fn send_once(
+    socket: &impl AsRawFd,
+    target: SocketAddr,
+    bytes: &[u8],
+    size: Option<usize>,
+    tos: u8,
+) -> Result<usize, Errno> {
+    let each = u16::try_from(size.unwrap_or_default()).map_err(|_| Errno::EMSGSIZE)?;
+    let class = i32::from(tos);
+    let orders = [ControlMessage::UdpGsoSegments(&each), mark(target, &tos, &class)];
+    let orders = match (size, tos) {
+        (Some(_), 0) => &orders[..1],
+        (Some(_), _) => &orders[..],
+        (None, 0) => &[],
+        (None, _) => &orders[1..],
+    };
+    let to = SockaddrStorage::from(target);
+    match sendmsg(socket.as_raw_fd(), &[IoSlice::new(bytes)], orders, MsgFlags::empty(), Some(&to)) {
+        Err(Errno::EINVAL) if tos != 0 => send_once(socket, target, bytes, size, 0),
+        sent => sent,
+    }
+}
+
+/// The order to send with that byte in the header: an IPv4 address in the form of an IPv6 one gets an IPv4 header.
+fn mark<'a>(target: SocketAddr, tos: &'a u8, class: &'a i32) -> ControlMessage<'a> {
+    let is_v4 = target.ip().to_canonical().is_ipv4();
+    if is_v4 { ControlMessage::Ipv4Tos(tos) } else { ControlMessage::Ipv6TClass(class) }
 }
 
 /// Asks the kernel to say, with each datagram, how many the socket has dropped before it for want of room.
@@ -97,6 +143,16 @@ pub fn count_drops(socket: &impl std::os::fd::AsFd) -> io::Result<()> {
 /// When the system cannot: then each comes by itself, and nothing else changes.
 pub fn gather(socket: &impl std::os::fd::AsFd) -> io::Result<()> {
     Ok(setsockopt(socket, sockopt::UdpGroSegment, &true)?)
+}
+
+/// Asks the kernel to say, with each datagram, which `tos` it came with: see [`Incoming::tos`].
+///
+/// # Errors
+/// When the system cannot.
+pub fn tell_tos(socket: &(impl std::os::fd::AsFd + ?Sized), is_v4: bool) -> io::Result<()> {
+    setsockopt(&socket, sockopt::IpRecvTos, &true)?;
+    // A socket of IPv6 may take IPv4 as well, and is told of each in its own way.
+    if is_v4 { Ok(()) } else { Ok(setsockopt(&socket, sockopt::Ipv6RecvTClass, &true)?) }
 }
 
 /// Room for what one call takes in.
@@ -120,6 +176,7 @@ struct Header {
     start: usize,
     length: usize,
     from: SocketAddr,
+    tos: u8,
 }
 
 impl Incoming {
@@ -146,16 +203,18 @@ impl Incoming {
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
             self.room.chunks_mut(self.each.max(1)).take(self.places).map(|chunk| [IoSliceMut::new(chunk)]).collect();
         // Anew each time: the kernel writes lengths into the headers that the next call would take for limits.
-        let mut headers = MultiHeaders::preallocate(slices.len(), Some(nix::cmsg_space!(u32, i32)));
+        let mut headers = MultiHeaders::preallocate(slices.len(), Some(nix::cmsg_space!(u32, i32, i32)));
         let received = recvmmsg(socket.as_raw_fd(), &mut headers, &mut slices, MsgFlags::MSG_DONTWAIT, None)?;
         let mut any_gathered = false;
         for (which, message) in received.enumerate() {
-            let mut size = message.bytes;
+            let (mut size, mut tos) = (message.bytes, 0);
             for control in message.cmsgs().into_iter().flatten() {
                 match control {
                     ControlMessageOwned::RxqOvfl(count) => self.dropped = count,
                     // How long each of the gathered ones is; the last may be shorter.
                     ControlMessageOwned::UdpGroSegments(each) => size = usize::try_from(each).unwrap_or(size).max(1),
+                    ControlMessageOwned::Ipv4Tos(told) => tos = told,
+                    ControlMessageOwned::Ipv6TClass(told) => tos = u8::try_from(told).unwrap_or_default(),
                     _ => {}
                 }
             }
@@ -165,7 +224,7 @@ impl Incoming {
             let mut next = start;
             loop {
                 let length = size.min(end - next);
-                self.headers.push(Header { start: next, length, from });
+                self.headers.push(Header { start: next, length, from, tos });
                 next += length;
                 // An empty datagram is one too.
                 if next >= end {
@@ -188,6 +247,13 @@ impl Incoming {
     pub fn datagram(&mut self, which: usize) -> Option<(&mut [u8], SocketAddr)> {
         let header = self.headers.get(which)?;
         self.room.get_mut(header.start..header.start + header.length).map(|bytes| (bytes, header.from))
+    }
+
+    /// The second byte of the IPv4 header, or the traffic class of IPv6, that one of them came with: the same for all that
+    /// were gathered into one, because the kernel gathers no others. Zero without [`tell_tos`].
+    #[must_use]
+    pub fn tos(&self, which: usize) -> u8 {
+        self.headers.get(which).map_or(0, |header| header.tos)
     }
 
     /// How many datagrams the socket had dropped, since it was opened, when the newest one of the last call came; counts
@@ -292,6 +358,33 @@ mod tests {
         }
         assert_eq!([(); 2].map(|()| incoming.receive(&receiver).unwrap()), [GATHERED, INCOMING]);
         assert_eq!(taken.iter().map(Vec::len).collect::<Vec<_>>(), [vec![1_000; 40], vec![7, 0]].concat());
+    }
+
+    #[test]
+    fn the_second_byte_of_the_header_comes_as_it_was_sent() {
+        for (address, is_v4) in [("127.0.0.1:0", true), ("[::1]:0", false)] {
+            let (sender, receiver) = (UdpSocket::bind(address).unwrap(), UdpSocket::bind(address).unwrap());
+            let to = receiver.local_addr().unwrap();
+            tell_tos(&receiver, is_v4).unwrap();
+            gather(&receiver).unwrap();
+            let (mut incoming, bytes) = (Incoming::gathered(), [7; 3_000]);
+            for (tos, mut can_cut) in [(0b10, true), (0, true), (0b11, false), (0b1011_1001, true)] {
+                assert_eq!(send_with(&sender, to, &bytes, 1_000, tos, &mut can_cut).unwrap(), 3_000);
+                let mut taken = 0;
+                while taken < 3 {
+                    let count = incoming.receive(&receiver).unwrap();
+                    assert!((0..count).all(|which| incoming.tos(which) == tos), "{address}: {tos:#b}");
+                    taken += count;
+                }
+            }
+        }
+        // An IPv6 socket that talks to IPv4: both headers are told of.
+        let (sender, receiver) = (UdpSocket::bind("[::]:0").unwrap(), UdpSocket::bind("[::]:0").unwrap());
+        let to = format!("[::ffff:127.0.0.1]:{}", receiver.local_addr().unwrap().port()).parse().unwrap();
+        tell_tos(&receiver, false).unwrap();
+        send_with(&sender, to, b"mapped", 100, 0b10, &mut true).unwrap();
+        let mut incoming = Incoming::new(100);
+        assert_eq!((incoming.receive(&receiver).unwrap(), incoming.tos(0)), (1, 0b10));
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub enum Fate {
         corrupted: bool,
         /// After packets that were handed in later.
         reordered: bool,
+        /// Marked: the queue before the bottleneck is long (`ecn=`).
+        marked: bool,
     },
     /// It never comes out.
     Lost(Cause),
@@ -40,6 +42,16 @@ pub struct Damage {
     pub(crate) seed: u64,
 }
 
+/// What was written into the ECN bits of a packet that may be marked. Packets are opaque to the link, so whoever takes the
+/// packet out does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewritten {
+    /// Congestion experienced (CE).
+    Marked,
+    /// Not to be marked (Not-ECT): a path that clears the bits.
+    Cleared,
+}
+
 /// How many packets met which fate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -61,6 +73,8 @@ pub struct Tally {
     pub corrupted: u64,
     /// Passed on late.
     pub reordered: u64,
+    /// Passed on with a mark.
+    pub marked: u64,
 }
 
 impl Fate {
@@ -103,10 +117,11 @@ impl Tally {
             Fate::Lost(Cause::Burst) => self.burst += 1,
             Fate::Lost(Cause::Chance) => self.chance += 1,
             Fate::Lost(Cause::Queue) => self.queue += 1,
-            Fate::Passed { duplicated, corrupted, reordered } => {
+            Fate::Passed { duplicated, corrupted, reordered, marked } => {
                 self.duplicated += u64::from(duplicated);
                 self.corrupted += u64::from(corrupted);
                 self.reordered += u64::from(reordered);
+                self.marked += u64::from(marked);
             }
         }
     }

@@ -29,6 +29,8 @@ pub struct Impairment {
     pub rate: u64,
     /// How many bytes may wait before the bottleneck; zero is a tenth of a second at its rate, at least 15 000.
     pub queue: u64,
+    /// What is written into the ECN bits of packets that may be marked.
+    pub ecn: Option<Marking>,
     /// When the link is dark.
     pub blackouts: Vec<Blackout>,
     /// Exactly these packets are dropped.
@@ -51,6 +53,17 @@ pub struct Reorder {
     pub chance: Chance,
     /// How many later packets overtake it. When fewer come, it goes on after [`Reorder::PATIENCE`].
     pub distance: u32,
+}
+
+/// What a link writes into the ECN bits (RFC 3168) of packets that may be marked. All others pass as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marking {
+    /// A mark, where so many bytes or more wait before the bottleneck: the simplest of queues that mark, a step.
+    From(u64),
+    /// A mark, whatever the queue: a broken path.
+    All,
+    /// Zeros: a path that lets no mark through.
+    Clear,
 }
 
 /// A time in which nothing passes.

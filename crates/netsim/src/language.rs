@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::units::{self, show_rate, show_size, show_time};
-use crate::{Blackout, Burst, Chance, Drop, Impairment, Reorder};
+use crate::{Blackout, Burst, Chance, Drop, Impairment, Marking, Reorder};
 
 /// Why a text is no impairment. Each message ends with what would be one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +14,7 @@ pub enum ImpairmentError {
     NoValue(String),
     /// A name that is none of ours.
     #[error(
-        "unknown impairment `{0}`: there are loss, burst, delay, jitter, reorder, duplicate, corrupt, rate, queue, blackout, drop"
+        "unknown impairment `{0}`: there are loss, burst, delay, jitter, reorder, duplicate, corrupt, rate, queue, ecn, blackout, drop"
     )]
     UnknownName(String),
     /// A value that does not fit the name.
@@ -80,6 +80,10 @@ fn set(to: &mut Impairment, name: &str, value: &str) -> Result<(), ImpairmentErr
             let queue = units::size(value).filter(|&queue| queue > 0);
             read(queue.map(|it| to.queue = it), "a size, such as queue=64KiB")
         }
+        "ecn" => read(
+            marking(value).map(|it| to.ecn = Some(it)),
+            "from how long a queue on packets are marked, such as ecn=30kB, or all, or clear",
+        ),
         "blackout" => read(
             blackout(value).map(|it| to.blackouts.push(it)),
             "how long, from when, and how often, such as blackout=25s@1s or blackout=2s@5s/7s",
@@ -100,6 +104,14 @@ fn reorder(text: &str) -> Option<Reorder> {
         None => (text, Reorder::DISTANCE),
     };
     Some(Reorder { chance: units::chance(chance)?, distance })
+}
+
+fn marking(text: &str) -> Option<Marking> {
+    match text {
+        "all" => Some(Marking::All),
+        "clear" => Some(Marking::Clear),
+        _ => units::size(text).filter(|&bytes| bytes > 0).map(Marking::From),
+    }
 }
 
 fn blackout(text: &str) -> Option<Blackout> {
@@ -150,6 +162,12 @@ impl fmt::Display for Impairment {
         if self.queue > 0 {
             parts.push(format!("queue={}", show_size(self.queue)));
         }
+        match self.ecn {
+            Some(Marking::From(bytes)) => parts.push(format!("ecn={}", show_size(bytes))),
+            Some(Marking::All) => parts.push("ecn=all".to_owned()),
+            Some(Marking::Clear) => parts.push("ecn=clear".to_owned()),
+            None => {}
+        }
         for Blackout { start, length, every } in &self.blackouts {
             let every = every.map(|every| format!("/{}", show_time(every))).unwrap_or_default();
             parts.push(format!("blackout={}@{}{every}", show_time(*length), show_time(*start)));
@@ -190,6 +208,10 @@ mod tests {
             ("loss=5", "`loss=5` cannot be read: write a share, such as loss=5%"),
             ("delay=20", "`delay=20` cannot be read: write a time, such as delay=20ms"),
             ("rate=0bit", "`rate=0bit` cannot be read: write bits per second, such as rate=10mbit"),
+            (
+                "ecn=yes",
+                "`ecn=yes` cannot be read: write from how long a queue on packets are marked, such as ecn=30kB, or all, or clear",
+            ),
             ("drop=block", "`drop=block` cannot be read: write a kind and which one from 0, such as drop=block:3"),
             ("loss=1%,loss=2%", "`loss` is given twice: only blackout and drop may be repeated"),
         ] {
@@ -205,12 +227,13 @@ mod tests {
             nanos in prop::array::uniform5(0_u64..u64::MAX / 2),
             (length, distance, rate, queue) in (1_u32.., 1_u32.., any::<u64>(), any::<u64>()),
             (burst, reorder, once) in any::<(bool, bool, bool)>(),
+            ecn in prop::sample::select(vec![None, Some(Marking::All), Some(Marking::Clear), Some(Marking::From(30_000))]),
             drops in prop::collection::vec(("[a-z][a-z0-9-]{0,8}", any::<u64>()), 0..3),
         ) {
             let [loss, begin, duplicate, corrupt, chance] = chances.map(Chance::from_ppm);
             let [delay, jitter, start, dark, every] = nanos.map(Duration::from_nanos);
             let impairment = Impairment {
-                loss, delay, jitter, duplicate, corrupt, rate, queue,
+                loss, delay, jitter, duplicate, corrupt, rate, queue, ecn,
                 burst: burst.then_some(Burst { begin, length }),
                 reorder: reorder.then_some(Reorder { chance, distance }),
                 blackouts: vec![Blackout { start, length: dark, every: (!once && !every.is_zero()).then_some(every) }],

@@ -31,8 +31,8 @@ mod link;
 mod random;
 mod units;
 
-pub use fate::{Cause, Damage, Fate, Tally};
-pub use impairment::{Blackout, Burst, Chance, Drop, Impairment, Reorder};
+pub use fate::{Cause, Damage, Fate, Rewritten, Tally};
+pub use impairment::{Blackout, Burst, Chance, Drop, Impairment, Marking, Reorder};
 pub use language::ImpairmentError;
 pub use link::{Arrival, Link};
 pub use random::Random;

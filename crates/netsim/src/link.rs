@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use events::Time;
 
-use crate::{Cause, Damage, Fate, Impairment, Random, Reorder, Tally};
+use crate::{Cause, Damage, Fate, Impairment, Marking, Random, Reorder, Rewritten, Tally};
 
 /// One direction of a network path, for packets of any type.
 ///
@@ -41,6 +41,8 @@ pub struct Arrival<P> {
     pub packet: P,
     /// What happened to its bits: to be applied by whoever knows them.
     pub damage: Option<Damage>,
+    /// What was written into its ECN bits: the same.
+    pub ecn: Option<Rewritten>,
 }
 
 /// One stream of random numbers per knob: turning one leaves what the others do alone.
@@ -98,9 +100,12 @@ impl<P: Clone> Link<P> {
 
     /// Takes a packet of `bytes` bytes, and tells what becomes of it. `kind` is what `drop=` goes by.
     pub fn handle(&mut self, now: Time, kind: &str, bytes: usize, packet: P) -> Fate {
-        let fate = self.pass(now, kind, bytes as u64, packet);
-        self.tally.count(fate);
-        fate
+        self.take(now, kind, bytes, packet, false)
+    }
+
+    /// The same for a packet that says it may be marked (ECT, RFC 3168 section 5): see `ecn=`.
+    pub fn handle_markable(&mut self, now: Time, kind: &str, bytes: usize, packet: P) -> Fate {
+        self.take(now, kind, bytes, packet, true)
     }
 
     /// The next packet that is due by `now`.
@@ -139,21 +144,33 @@ impl<P: Clone> Link<P> {
         &self.impairment
     }
 
-    fn pass(&mut self, now: Time, kind: &str, bytes: u64, packet: P) -> Fate {
+    fn take(&mut self, now: Time, kind: &str, bytes: usize, packet: P, is_markable: bool) -> Fate {
+        let fate = self.pass(now, kind, bytes as u64, packet, is_markable);
+        self.tally.count(fate);
+        fate
+    }
+
+    fn pass(&mut self, now: Time, kind: &str, bytes: u64, packet: P, is_markable: bool) -> Fate {
         self.release(now);
         if let Some(cause) = self.lose(now, kind) {
             return Fate::Lost(cause);
         }
+        let ecn = self.impairment.ecn.filter(|_| is_markable).and_then(|marking| self.rewrite(now, marking));
         let Some(sent) = self.squeeze(now, bytes) else { return Fate::Lost(Cause::Queue) };
 
         let damage = chance(&mut self.dice.corrupt, self.impairment.corrupt)
             .then(|| Damage { seed: self.dice.corrupt.number() });
         let duplicated = chance(&mut self.dice.duplicate, self.impairment.duplicate);
-        let arrival = Arrival { at: sent + self.impairment.delay + self.jitter(), packet, damage };
+        let arrival = Arrival { at: sent + self.impairment.delay + self.jitter(), packet, damage, ecn };
         let reorder =
             self.impairment.reorder.filter(|reorder| chance(&mut self.dice.reorder, reorder.chance) && !duplicated);
 
-        let fate = Fate::Passed { duplicated, corrupted: damage.is_some(), reordered: reorder.is_some() };
+        let fate = Fate::Passed {
+            duplicated,
+            corrupted: damage.is_some(),
+            reordered: reorder.is_some(),
+            marked: ecn == Some(Rewritten::Marked),
+        };
         match reorder {
             Some(Reorder { distance, .. }) => {
                 let patience = arrival.at + Reorder::PATIENCE;
@@ -210,14 +227,29 @@ impl<P: Clone> Link<P> {
         if rate == 0 {
             return Some(now);
         }
-        let waiting = (self.busy_until - now).as_nanos() * u128::from(rate) / 8_000_000_000;
-        if waiting + u128::from(bytes) > u128::from(self.impairment.queue_limit()) {
+        let waiting = self.waiting(now).saturating_add(bytes);
+        if waiting > self.impairment.queue_limit() {
             return None;
         }
-        self.largest_queue = self.largest_queue.max(u64::try_from(waiting).unwrap_or(u64::MAX).saturating_add(bytes));
+        self.largest_queue = self.largest_queue.max(waiting);
         let takes = u128::from(bytes) * 8_000_000_000 / u128::from(rate);
         self.busy_until = self.busy_until.max(now) + Duration::from_nanos(u64::try_from(takes).unwrap_or(u64::MAX));
         Some(self.busy_until)
+    }
+
+    /// How many bytes wait before the bottleneck.
+    fn waiting(&self, now: Time) -> u64 {
+        let bytes = (self.busy_until - now).as_nanos() * u128::from(self.impairment.rate) / 8_000_000_000;
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
+    /// What is written into the ECN bits of a packet that comes to the queue now.
+    fn rewrite(&self, now: Time, marking: Marking) -> Option<Rewritten> {
+        match marking {
+            Marking::From(bytes) => (self.waiting(now) >= bytes).then_some(Rewritten::Marked),
+            Marking::All => Some(Rewritten::Marked),
+            Marking::Clear => Some(Rewritten::Cleared),
+        }
     }
 
     fn jitter(&mut self) -> Duration {
@@ -375,6 +407,31 @@ mod tests {
             std::iter::from_fn(|| link.poll(Time::MAX)).map(|arrival| arrival.at.as_nanos() / 1_000_000).collect();
         assert_eq!(out, [1, 2, 3]);
         assert_eq!(link.largest_queue(), 3_000, "what was dropped never waited");
+    }
+
+    #[test]
+    fn what_may_be_marked_is_marked_where_a_queue_is_and_dropped_only_where_it_is_full() {
+        // Six packets may wait, and from two on they are marked.
+        let mut link = link("rate=8mbit,queue=6kB,ecn=2kB", 1);
+        let fates: Vec<Fate> = (0..7).map(|packet| link.handle_markable(millis(0), "block", 1_000, packet)).collect();
+        assert_eq!(fates[6], Fate::Lost(Cause::Queue));
+        let marked: Vec<bool> =
+            std::iter::from_fn(|| link.poll(Time::MAX)).map(|arrival| arrival.ecn == Some(Rewritten::Marked)).collect();
+        assert_eq!(marked, [false, false, true, true, true, true]);
+        assert_eq!((link.tally().marked, link.tally().lost()), (4, 1));
+        let plain = link.handle(millis(1), "block", 1_000, 7);
+        assert!(matches!(plain, Fate::Passed { marked: false, .. }), "it did not ask to be marked: {plain:?}");
+    }
+
+    #[test]
+    fn a_broken_path_marks_all_or_none() {
+        for (how, ecn) in [("ecn=all", Rewritten::Marked), ("ecn=clear", Rewritten::Cleared)] {
+            let mut link = link(how, 1);
+            assert!(link.handle_markable(millis(0), "block", 1_000, 0).arrives());
+            assert!(link.handle(millis(0), "report", 1_000, 1).arrives());
+            let out: Vec<_> = std::iter::from_fn(|| link.poll(millis(0))).map(|arrival| arrival.ecn).collect();
+            assert_eq!(out, [Some(ecn), None]);
+        }
     }
 
     #[test]

@@ -88,6 +88,10 @@ pub struct ClientArgs {
     #[arg(long, global = true, value_parser = switch(), env = "CASTLAB_NO_OFFLOAD", hide_env_values = true)]
     pub no_offload: bool,
 
+    /// Do not ask the kernel how routers marked what comes (ECN): then the server has nothing marked
+    #[arg(long, global = true, value_parser = switch(), env = "CASTLAB_NO_ECN", hide_env_values = true)]
+    pub no_ecn: bool,
+
     /// IPv4 addresses only
     #[arg(
         short = '4',
@@ -341,6 +345,7 @@ impl ClientArgs {
             impaired,
             receive_buffer: self.rcvbuf,
             offload: !self.no_offload,
+            ecn: !self.no_ecn,
             ..reliable::Asking::new(self.named_server()?)
         })
     }

@@ -69,6 +69,10 @@ pub struct ServerArgs {
     #[arg(long, value_parser = switch(), env = "CASTLAB_NO_OFFLOAD", hide_env_values = true)]
     pub no_offload: bool,
 
+    /// Send nothing that routers may mark instead of dropping it (ECN)
+    #[arg(long, value_parser = switch(), env = "CASTLAB_NO_ECN", hide_env_values = true)]
+    pub no_ecn: bool,
+
     /// With --events: tell each packet, as ladders want it
     #[arg(long, value_parser = switch(), env = "CASTLAB_PACKETS", hide_env_values = true)]
     pub packets: bool,
@@ -142,6 +146,7 @@ impl ServerArgs {
             grace: self.grace,
             buffer: self.rcvbuf,
             offload: !self.no_offload,
+            ecn: !self.no_ecn,
             packets: self.packets,
             classic,
             ..Config::new(&self.root)

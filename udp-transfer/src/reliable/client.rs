@@ -47,6 +47,8 @@ pub struct Asking {
     pub receive_buffer: usize,
     /// Whether the kernel may hand over many datagrams as one.
     pub offload: bool,
+    /// Whether the kernel is asked how routers marked what comes (ECN).
+    pub ecn: bool,
 }
 
 /// What to fetch, and how.
@@ -137,7 +139,16 @@ impl Asking {
     #[must_use]
     pub fn new(server: Target) -> Self {
         let (family, receive_buffer) = (Family::Any, 8 << 20);
-        Asking { server, family, deadline: None, length: None, impaired: None, receive_buffer, offload: true }
+        Asking {
+            server,
+            family,
+            deadline: None,
+            length: None,
+            impaired: None,
+            receive_buffer,
+            offload: true,
+            ecn: true,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arq::Codepoint;
 use arq::wire::Datagram;
 use labkit::batch;
 use nix::errno::Errno;
@@ -51,11 +52,18 @@ impl Outgoing {
     }
 
     /// Sends datagrams of `size` bytes each, which stand one behind the other (the last may be shorter), with as few
-    /// calls as the kernel allows; `can_cut` remembers that this path takes only one at a time.
-    pub(super) async fn send_batch(&mut self, to: SocketAddr, datagrams: &[u8], size: usize, can_cut: &mut bool) {
+    /// calls as the kernel allows, and `ecn` in their headers; `can_cut` remembers that this path takes only one at a time.
+    pub(super) async fn send_batch(
+        &mut self,
+        to: SocketAddr,
+        datagrams: &[u8],
+        size: usize,
+        ecn: Codepoint,
+        can_cut: &mut bool,
+    ) {
         let mut rest = datagrams;
         while !rest.is_empty() {
-            let taken = hand_over_batch(&self.socket, rest, to, size, can_cut).await;
+            let taken = hand_over_batch(&self.socket, rest, to, size, ecn, can_cut).await;
             let bytes = match &taken {
                 Ok(bytes) => *bytes,
                 Err(_) => size, // The first of them is lost; the others have their own luck.
@@ -82,10 +90,12 @@ async fn hand_over_batch(
     datagrams: &[u8],
     to: SocketAddr,
     size: usize,
+    ecn: Codepoint,
     can_cut: &mut bool,
 ) -> io::Result<usize> {
+    let mut send = || batch::send_with(socket, to, datagrams, size, ecn.bits(), can_cut);
     loop {
-        match socket.try_io(Interest::WRITABLE, || batch::send(socket, to, datagrams, size, can_cut)) {
+        match socket.try_io(Interest::WRITABLE, &mut send) {
             Err(error) => recover(socket, error).await?,
             taken => return taken,
         }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use arq::wire;
+use arq::{Codepoint, wire};
 use events::Time;
 use labkit::socket::{self, Buffer};
 use labkit::{Clock, Failure, batch};
@@ -16,6 +16,7 @@ use tokio::net::UdpSocket;
 
 use super::client::Asking;
 use super::outgoing::hand_over;
+use crate::marks::{hand_in, rewritten};
 
 /// What is done to a client's datagrams on purpose, both ways.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub(super) struct Port {
     refused: u64,
     /// A datagram was refused because the way does not carry it whole.
     was_too_long: bool,
+    /// The kernel tells how routers marked what comes (ECN).
+    pub(super) hears_marks: bool,
 }
 
 /// Both directions of the impaired network, in real time. It holds what is on its way, at most its delay times the rate
@@ -60,7 +63,7 @@ pub(super) struct Port {
 #[derive(Debug)]
 struct Links {
     there: Link<Vec<u8>>,
-    back: Link<Vec<u8>>,
+    back: Link<(Vec<u8>, Codepoint)>,
 }
 
 impl Port {
@@ -76,14 +79,18 @@ impl Port {
         let receive_buffer = socket::receive_buffer(&socket, asking.receive_buffer).map_err(failed)?;
         let links = asking.impaired.as_ref().map(|impaired| {
             let seed = |way| Random::stream(impaired.seed, 2 * which + way).number();
-            let link = |way| Link::new(impaired.impairment.clone(), seed(way));
-            Box::new(Links { there: link(0), back: link(1) })
+            let impairment = || impaired.impairment.clone();
+            Box::new(Links { there: Link::new(impairment(), seed(0)), back: Link::new(impairment(), seed(1)) })
         });
         // Who names a length gets it, in fragments if need be; else none is agreed on that the path does not carry whole.
         if asking.length.is_none()
             && let Err(error) = socket::never_fragment(&socket)
         {
             tracing::debug!("datagrams may travel in fragments: {error}");
+        }
+        let hears_marks = asking.ecn && batch::tell_tos(&socket, server.is_ipv4()).is_ok();
+        if !hears_marks {
+            tracing::debug!("nobody tells of marks");
         }
         let gathers = asking.offload && batch::gather(&socket).is_ok();
         if !gathers {
@@ -101,6 +108,7 @@ impl Port {
             links,
             refused: 0,
             was_too_long: false,
+            hears_marks,
         })
     }
 
@@ -169,24 +177,30 @@ impl Port {
         }
     }
 
-    /// The next datagram that is here; none when there is none.
-    pub(super) fn poll(&mut self) -> Option<&mut [u8]> {
+    /// The next datagram that is here, and how it came; none when there is none.
+    pub(super) fn poll(&mut self) -> Option<(&mut [u8], Codepoint)> {
         if self.links.is_none() {
             let which = self.next_received()?;
-            return self.incoming.as_mut()?.datagram(which).map(|(bytes, _)| bytes);
+            let incoming = self.incoming.as_mut()?;
+            let ecn = Codepoint::of(incoming.tos(which));
+            return incoming.datagram(which).map(|(bytes, _)| (bytes, ecn));
         }
         loop {
             let now = self.clock.now();
             if let Some(arrival) = self.links.as_mut()?.back.poll(now) {
-                self.delayed = arrival.packet;
+                let (bytes, ecn) = arrival.packet;
+                self.delayed = bytes;
                 if let Some(damage) = arrival.damage {
                     damage.apply(&mut self.delayed);
                 }
-                return Some(&mut self.delayed);
+                return Some((&mut self.delayed, rewritten(ecn, arrival.ecn)));
             }
             let which = self.next_received()?;
-            let (datagram, _) = self.incoming.as_mut()?.datagram(which)?;
-            let _ = self.links.as_mut()?.back.handle(now, kind(datagram), datagram.len(), datagram.to_vec());
+            let incoming = self.incoming.as_mut()?;
+            let ecn = Codepoint::of(incoming.tos(which));
+            let (datagram, _) = incoming.datagram(which)?;
+            let (kind, length, packet) = (kind(datagram), datagram.len(), (datagram.to_vec(), ecn));
+            let _ = hand_in(&mut self.links.as_mut()?.back, now, kind, length, packet, ecn);
         }
     }
 

@@ -49,6 +49,8 @@ pub struct Config {
     pub buffer: usize,
     /// Whether the kernel may cut many datagrams from one.
     pub offload: bool,
+    /// Whether routers may mark blocks instead of dropping them (ECN).
+    pub ecn: bool,
     /// Whether each packet is an event.
     pub packets: bool,
     /// Speak the classic protocol as well: to loopback only, unless it says otherwise.
@@ -69,6 +71,7 @@ impl Config {
             grace: Duration::from_secs(5),
             buffer: 8 << 20,
             offload: true,
+            ecn: true,
             packets: false,
             classic: None,
         }
@@ -148,6 +151,10 @@ pub struct Sent {
     pub blocks: u64,
     /// How many of them not for the first time.
     pub sent_again: u64,
+    /// What was found out about marks on the path (ECN), and how many blocks came marked.
+    pub ecn: &'static str,
+    /// See [`Sent::ecn`].
+    pub marked: u64,
     /// How many bytes a block has.
     pub block: u16,
     /// How long it took, in nanoseconds.

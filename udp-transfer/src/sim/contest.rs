@@ -55,9 +55,11 @@ impl Course {
         Course { path, time, counts_from, beside: Some(Choice::Cubic) }
     }
 
-    /// What congestion control is for: a clean line, lines that lose, a long one, a short queue, and others.
-    pub const ALL: [Course; 6] = [
+    /// What congestion control is for: a clean line, one whose queue marks, lines that lose, a long one, a short queue, and
+    /// others.
+    pub const ALL: [Course; 7] = [
         Course::alone("rate=100mbit,delay=10ms,queue=250kB"),
+        Course::alone("rate=100mbit,delay=10ms,queue=250kB,ecn=30kB"),
         Course::alone("rate=1gbit,delay=10ms,queue=2500kB,loss=1%"),
         Course::alone("rate=100mbit,delay=10ms,queue=250kB,loss=5%"),
         Course::alone("rate=1gbit,delay=25ms,queue=6250kB"),

@@ -5,9 +5,11 @@ use std::time::Duration;
 use arq::congestion::Choice;
 use arq::policy::{Policy, Reporting};
 use arq::wire::BLOCK_OVERHEAD;
-use arq::{Body, FileId, Layout, Packet, Peer, RangeSet, Receiver, ReceiverConfig, Sender, SenderConfig, Verdict};
+use arq::{Body, Ecn, FileId, Layout, Packet, Peer, RangeSet, Receiver, ReceiverConfig, Sender, SenderConfig, Verdict};
 use events::Time;
 use netsim::{Fate, Impairment, Link, Random};
+
+use crate::marks::{hand_in, rewritten};
 
 /// Endless files, each sent over the same path.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub struct Flow {
     pub begins: Duration,
     /// The most it has to send, in bits per second; none when it always has more.
     pub rate: Option<u64>,
+    /// Whether routers may mark what it sends.
+    pub ecn: bool,
 }
 
 /// What came of it.
@@ -52,6 +56,8 @@ pub struct Usage {
     pub sent: u64,
     /// For each flow, how many datagrams with blocks it sent, and how many of them not for the first time.
     counts: Vec<(u64, u64)>,
+    /// What each flow found out about marks, and how many of its blocks were marked.
+    pub marks: Vec<(Ecn, u64)>,
     /// When each datagram was dropped by the full queue.
     overflows: Vec<Duration>,
 }
@@ -80,7 +86,7 @@ impl Flow {
     /// Sends as long as it can.
     #[must_use]
     pub const fn of(congestion: Choice) -> Self {
-        Flow { congestion, begins: Duration::ZERO, rate: None }
+        Flow { congestion, begins: Duration::ZERO, rate: None, ecn: true }
     }
 
     /// The same, later.
@@ -171,6 +177,7 @@ impl<'a> World<'a> {
                 waited: Vec::new(),
                 sent: 0,
                 counts: Vec::new(),
+                marks: Vec::new(),
                 overflows: Vec::new(),
             },
             shared,
@@ -182,6 +189,7 @@ impl<'a> World<'a> {
             self.now = self.now.max(next);
             self.step();
         }
+        self.usage.marks = self.ends.iter().map(|ends| ends.sender.ecn()).collect();
         self.usage.counts = self.ends.iter().map(|ends| ends.sender.counts()).collect();
         self.usage
     }
@@ -199,7 +207,9 @@ impl<'a> World<'a> {
         let now = self.now;
         for path in 0..self.there.len() {
             while let Some(arrival) = self.there[path].1.poll(now) {
-                self.arrive(path, arrival.packet);
+                let (flow, mut packet, left) = arrival.packet;
+                packet.ecn = rewritten(packet.ecn, arrival.ecn);
+                self.arrive(path, (flow, packet, left));
             }
         }
         while let Some(arrival) = self.back.poll(now) {
@@ -252,9 +262,9 @@ impl<'a> World<'a> {
         while let Some(out) = ends.sender.poll_transmit(now) {
             let (kind, bytes) = (out.packet.body.kind(), usize::from(self.shared.datagram));
             self.usage.sent += u64::from(matches!(out.packet.body, Body::Block(..)));
-            if let Fate::Lost(netsim::Cause::Queue) =
-                self.there[path].1.handle(now, kind, bytes, (flow, out.packet, now))
-            {
+            let (link, ecn) = (&mut self.there[path].1, out.packet.ecn);
+            let fate = hand_in(link, now, kind, bytes, (flow, out.packet, now), ecn);
+            if let Fate::Lost(netsim::Cause::Queue) = fate {
                 self.usage.overflows.push(now - Time::ZERO);
             }
         }
@@ -278,6 +288,7 @@ impl Ends {
             layout,
             congestion: flow.congestion,
             rate: flow.rate,
+            ecn: flow.ecn,
             seed,
             listened_to: false,
         };
@@ -290,6 +301,7 @@ impl Ends {
             held: RangeSet::new(),
             rate: 0,
             congestion: None,
+            ecn: flow.ecn,
             credit: shared.credit,
             rtt: None,
             listened_to: false,

@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 
 use arq::wire::{self, Datagram, Envelope};
 use arq::{
-    BlockNumber, Body, FileId, Flow, Layout, Outgoing, PacketNumber, Peer, Receiver, ReceiverConfig, Sender,
+    BlockNumber, Body, Codepoint, FileId, Flow, Layout, Outgoing, PacketNumber, Peer, Receiver, ReceiverConfig, Sender,
     SenderConfig, SessionId, Told, Verdict,
 };
 use events::{Cause, Event, Record, Time};
 use netsim::{Arrival, Fate, Link, Random};
 
 use super::{Disk, Run, Scenario};
+use crate::marks::{hand_in, rewritten};
 
 const SENDER: &str = "sender";
 const RECEIVER: &str = "receiver";
@@ -18,13 +19,16 @@ const RECEIVER: &str = "receiver";
 /// The peers' numbers for each other.
 const THE_OTHER: Peer = Peer(7);
 
+/// An encoded datagram, and the ECN bits outside of it.
+type Sealed = (Vec<u8>, Codepoint);
+
 pub(super) struct World<'a> {
     scenario: &'a Scenario,
     now: Time,
     sender: Sender,
     receiver: Receiver,
-    forward: Link<Vec<u8>>,
-    backward: Link<Vec<u8>>,
+    forward: Link<Sealed>,
+    backward: Link<Sealed>,
     source: Disk,
     target: Disk,
     /// Blocks the target's disk has not taken yet, and when it will have.
@@ -57,6 +61,7 @@ impl<'a> World<'a> {
                     layout,
                     congestion: scenario.congestion,
                     rate: scenario.rate,
+                    ecn: scenario.ecn,
                     seed: seed(1),
                     listened_to: scenario.listen,
                 },
@@ -71,6 +76,7 @@ impl<'a> World<'a> {
                     hash: [0; 32],
                     rate: 0,
                     congestion: None,
+                    ecn: scenario.ecn,
                     held: scenario.held.clone(),
                     credit: scenario.credit,
                     rtt: None,
@@ -96,6 +102,7 @@ impl<'a> World<'a> {
         self.run.sender = self.sender.outcome();
         self.run.receiver = self.receiver.outcome();
         (self.run.blocks_sent, self.run.sent_again) = self.sender.counts();
+        (self.run.ecn, self.run.marked) = self.sender.ecn();
         self.run.held = self.receiver.held().clone();
         self.run.intact = self.source.equals(&self.target);
         self.run.stored_twice = self.target.written_twice();
@@ -145,10 +152,10 @@ impl<'a> World<'a> {
         }
     }
 
-    fn at_receiver(&mut self, arrival: Arrival<Vec<u8>>) {
-        let bytes = damaged(arrival);
+    fn at_receiver(&mut self, arrival: Arrival<Sealed>) {
+        let (bytes, ecn) = as_it_came(arrival);
         let Ok(Datagram::Transfer(envelope, body, payload)) = wire::decode(&bytes) else { return };
-        let packet = arq::Packet { number: envelope.number, body };
+        let packet = arq::Packet { number: envelope.number, body, ecn };
         if let Verdict::Store(block) = self.receiver.handle(self.now, THE_OTHER, &packet) {
             if self.scenario.disk_takes.is_zero() {
                 self.store(block, payload);
@@ -158,10 +165,10 @@ impl<'a> World<'a> {
         }
     }
 
-    fn at_sender(&mut self, arrival: Arrival<Vec<u8>>) {
-        let bytes = damaged(arrival);
+    fn at_sender(&mut self, arrival: Arrival<Sealed>) {
+        let (bytes, ecn) = as_it_came(arrival);
         let Ok(Datagram::Transfer(envelope, body, _)) = wire::decode(&bytes) else { return };
-        let packet = arq::Packet { number: envelope.number, body };
+        let packet = arq::Packet { number: envelope.number, body, ecn };
         let verdict = self.sender.handle(self.now, THE_OTHER, &packet);
         if matches!(verdict, Verdict::Store(_)) {
             self.run.broken.push(format!("a sender asked to store: {verdict:?}"));
@@ -184,7 +191,8 @@ impl<'a> World<'a> {
             self.tell(SENDER);
             self.must_be_fresh(0, outgoing.packet.number);
             let bytes = self.encode(&outgoing);
-            let fate = self.forward.handle(self.now, outgoing.packet.body.kind(), bytes.len(), bytes);
+            let (kind, length, ecn) = (outgoing.packet.body.kind(), bytes.len(), outgoing.packet.ecn);
+            let fate = hand_in(&mut self.forward, self.now, kind, length, (bytes, ecn), ecn);
             self.tell_loss(SENDER, RECEIVER, &outgoing, fate);
         }
         self.tell(SENDER);
@@ -199,7 +207,8 @@ impl<'a> World<'a> {
             self.must_be_fresh(1, outgoing.packet.number);
             self.must_be_true(&outgoing.packet.body);
             let bytes = self.encode(&outgoing);
-            let fate = self.backward.handle(self.now, outgoing.packet.body.kind(), bytes.len(), bytes);
+            let (kind, length, ecn) = (outgoing.packet.body.kind(), bytes.len(), outgoing.packet.ecn);
+            let fate = hand_in(&mut self.backward, self.now, kind, length, (bytes, ecn), ecn);
             self.tell_loss(RECEIVER, SENDER, &outgoing, fate);
         }
         self.tell(RECEIVER);
@@ -284,10 +293,10 @@ impl<'a> World<'a> {
     }
 }
 
-fn damaged(arrival: Arrival<Vec<u8>>) -> Vec<u8> {
-    let mut bytes = arrival.packet;
+fn as_it_came(arrival: Arrival<Sealed>) -> Sealed {
+    let (mut bytes, ecn) = arrival.packet;
     if let Some(damage) = arrival.damage {
         damage.apply(&mut bytes);
     }
-    bytes
+    (bytes, rewritten(ecn, arrival.ecn))
 }

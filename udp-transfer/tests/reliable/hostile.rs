@@ -74,7 +74,9 @@ async fn who_speaks_of_a_session_that_is_no_more_is_told_so_with_fewer_bytes_and
     let (gone, other) = (SessionId(7), SessionId(8));
     let envelope = |to| Envelope { to, flow: Flow(1), number: PacketNumber(1) };
     hand.send(&Datagram::Leave(envelope(gone))).await;
-    let shortest = hand.send(&Datagram::Transfer(envelope(other), Body::Done { again: 0, heard: true }, &[])).await;
+    let shortest = hand
+        .send(&Datagram::Transfer(envelope(other), Body::Done { again: 0, heard: true, ecn: arq::Ecn::Unused }, &[]))
+        .await;
     let told = hand
         .receive(|datagram| match datagram {
             Datagram::Handshake(handshake) => Some(handshake),
@@ -164,7 +166,7 @@ async fn reports_of_what_was_never_sent_end_the_transfer_and_nothing_else() {
         Datagram::Transfer(Envelope { to: id, flow: Flow(flow), number: PacketNumber(number) }, body, &[])
     };
     let open = |report: Report, file: FileId, hash: [u8; 32]| {
-        Body::Open(Open { file, hash, policy: Policy::SELECTIVE_REPEAT, rate: 0, congestion: None, report })
+        Body::Open(Open { file, hash, policy: Policy::SELECTIVE_REPEAT, rate: 0, congestion: None, ecn: true, report })
     };
     let report = |newest: u64| Report { newest: PacketNumber(newest), credit: 4, ..Report::default() };
     let closed = |flow: u32| {
@@ -217,6 +219,7 @@ async fn a_rate_beyond_all_measure_does_not_make_the_server_deaf() {
         policy: Policy::RAW,
         rate: u64::MAX,
         congestion: None,
+        ecn: true,
         report: Report { credit: u32::MAX, ..Report::default() },
     };
     let open = Datagram::Transfer(Envelope { to: id, flow: Flow(2), number: PacketNumber(1) }, Body::Open(open), &[]);
@@ -261,6 +264,7 @@ async fn who_opens_and_closes_without_end_is_told_to_wait() {
             policy: Policy::SELECTIVE_REPEAT,
             rate: 0,
             congestion: None,
+            ecn: true,
             report: report.clone(),
         };
         for (number, body) in (1..).zip([Body::Open(open), Body::Close(CloseReason::Stopped)]) {

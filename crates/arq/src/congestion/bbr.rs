@@ -2,6 +2,7 @@
 
 mod crowd;
 mod emptying;
+mod marking;
 mod model;
 
 #[cfg(test)]
@@ -11,10 +12,11 @@ use std::time::Duration;
 
 use events::Time;
 
-use super::{Acked, Congestion, Lost, Sample};
+use super::{Acked, Congestion, Lost, Marked, Sample};
 use crate::Rtt;
 use crowd::Crowd;
 use emptying::Emptying;
+use marking::Marking;
 use model::{Losses, Model};
 
 /// Builds a model of the path instead of answering each loss: how fast it delivers, and how long its shortest round trip
@@ -26,6 +28,7 @@ use model::{Losses, Model};
 ///   packet of that round trip waited in a queue; where no queue shows itself, 15 % must be lost. Radio links lose
 ///   several percent for reasons of their own, and nobody gains when we leave such a link to nobody. Below that, a loss
 ///   changes nothing: the draft's `bw_lo` and `inflight_lo` follow every round with any loss in it.
+/// - **A mark is a word of the router itself**, and needs no witness: see `marking.rs`.
 /// - **Less on the way.** The draft allows two round trips' worth on the way, for receivers whose acknowledgements come in
 ///   heaps. Ours reports at least each two milliseconds' worth, so a quarter above one round trip is enough, and
 ///   bounds the queue that a rate measured too high can build. Only in a crowd, where others keep a queue
@@ -52,6 +55,7 @@ pub struct Bbr {
     /// Until the next probing: no faster, and no more on the way, than losses allow (`bw_lo`, `inflight_lo`).
     slower: u64,
     less: u64,
+    marking: Marking,
     /// When the probing cycle began, in time and round trips, and how long it takes.
     cycle: Cycle,
     /// What it does in a crowd, and did in it before it last left half the path empty.
@@ -159,6 +163,7 @@ impl Bbr {
             step: datagram,
             slower: u64::MAX,
             less: u64::MAX,
+            marking: Marking::new(),
             cycle: Cycle { since: Time::ZERO, round: 0, takes: Self::CYCLE, is_counted: true },
             crowd: None,
             emptied_at: Time::ZERO,
@@ -194,6 +199,7 @@ impl Bbr {
         {
             self.yield_some();
         }
+        self.heed_marks();
         if matches!(self.phase, Phase::Down | Phase::Cruise(_))
             && !self.cycle.is_counted
             && self.model.rounds() > self.cycle.round + 1
@@ -226,11 +232,16 @@ impl Bbr {
     /// Section 5.3.1.2 and 5.3.1.3: startup, or probing, is over when the rate grows no more or a queue overflows.
     fn grow(&mut self, losses: Losses) {
         if losses == Losses::Congestion {
-            self.most = self.pipe().max(self.model.last().delivered);
-            self.is_full = true;
+            self.fill_up();
         } else if !self.model.last().is_limited && self.model.rounds() > Self::EARLY {
             self.is_full = self.growth.is_over(self.model.bandwidth(), self.model.is_queued());
         }
+    }
+
+    /// Startup has gone too far: there is no more room than it took.
+    fn fill_up(&mut self) {
+        self.most = self.pipe().max(self.model.last().delivered);
+        self.is_full = true;
     }
 
     /// The window of startup grows by what arrives, as in slow start, while no queue shows itself.
@@ -408,6 +419,13 @@ impl Congestion for Bbr {
         if lost.persistent {
             // Nothing at all came through: whatever was known of the path is worth nothing (RFC 9002 section 7.6.2).
             *self = Bbr { window: self.smallest(), ..Bbr::new(self.datagram) };
+        }
+    }
+
+    fn on_marked(&mut self, marked: &Marked) {
+        self.model.count_marked(marked.bytes);
+        if let (Phase::Crowd, Some(crowd)) = (self.phase, &mut self.crowd) {
+            crowd.on_marked(marked);
         }
     }
 

@@ -3,13 +3,16 @@
 use events::Time;
 
 use super::hystart::{HyStart, Pace};
-use super::{Acked, Congestion, Lost, initial_window, paced};
+use super::{Acked, Congestion, Lost, Marked, initial_window, paced};
 use crate::Rtt;
 
 /// How steep the curve is (section 5), in datagrams per second cubed.
 const C: f64 = 0.4;
 /// What is left of the window after a loss (section 4.6).
 const BETA: f64 = 0.7;
+/// The same after a mark, once slow start is over: RFC 8511 section 3.1. Who marks does so before a queue that is meant to
+/// be short, and where half of a short queue were given up for each mark, the line would run empty.
+const BETA_MARKED: f64 = 0.85;
 /// The smallest window, in datagrams. RFC 9002 section 7.2 recommends two; with four, one loss can still be seen by the
 /// packets after it instead of by a time-out, which at 20 or 30 % loss makes all the difference. BBR keeps four as well.
 const SMALLEST: f64 = 4.0;
@@ -68,6 +71,20 @@ impl Cubic {
         self.recovery_start.is_some_and(|start| sent <= start)
     }
 
+    /// What is left of the window is `beta`, once for all that was sent before it.
+    fn on_congestion(&mut self, now: Time, sent: Time, beta: f64) {
+        if self.in_recovery(sent) {
+            return;
+        }
+        self.recovery_start = Some(now);
+        self.hystart = HyStart::new();
+        self.epoch = None;
+        // Section 4.7, fast convergence: a flow that lost before it was back gives room to others.
+        self.flat = if self.window < self.flat { self.window * (1.0 + beta) / 2.0 } else { self.window };
+        self.window = (self.window * beta).max(SMALLEST);
+        self.threshold = self.window;
+    }
+
     /// Section 4.2 to 4.5: one report's worth of growth in congestion avoidance.
     fn avoid_congestion(&mut self, acked: &Acked, arrived: f64) {
         let (start, began_with) = *self.epoch.get_or_insert_with(|| {
@@ -111,20 +128,18 @@ impl Congestion for Cubic {
     }
 
     fn on_lost(&mut self, lost: &Lost) {
-        if !self.in_recovery(lost.sent) {
-            self.recovery_start = Some(lost.now);
-            self.hystart = HyStart::new();
-            self.epoch = None;
-            // Section 4.7, fast convergence: a flow that lost before it was back gives room to others.
-            self.flat = if self.window < self.flat { self.window * (1.0 + BETA) / 2.0 } else { self.window };
-            self.window = (self.window * BETA).max(SMALLEST);
-            self.threshold = self.window;
-        }
+        self.on_congestion(lost.now, lost.sent, BETA);
         if lost.persistent {
             self.window = SMALLEST; // Section 4.8, and RFC 9002 section 7.6.2.
             self.recovery_start = None;
             self.epoch = None;
         }
+    }
+
+    /// As a loss, but gentler (RFC 8511), and nothing has to be sent again.
+    fn on_marked(&mut self, marked: &Marked) {
+        let beta = if self.window < self.threshold { BETA } else { BETA_MARKED };
+        self.on_congestion(marked.now, marked.sent, beta);
     }
 
     #[expect(

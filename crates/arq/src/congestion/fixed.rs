@@ -1,6 +1,6 @@
 //! No congestion control: a window or a rate somebody chose.
 
-use super::{Acked, Congestion, Lost};
+use super::{Acked, Congestion, Lost, Marked};
 use crate::Rtt;
 
 /// A window, and perhaps a rate, that nothing changes.
@@ -28,6 +28,8 @@ impl Congestion for Fixed {
     fn on_acked(&mut self, _: &Acked) {}
 
     fn on_lost(&mut self, _: &Lost) {}
+
+    fn on_marked(&mut self, _: &Marked) {}
 
     fn window(&self) -> u64 {
         self.window

@@ -2,7 +2,7 @@
 
 use events::Time;
 
-use super::{Acked, Congestion, Lost, initial_window, minimum_window, paced};
+use super::{Acked, Congestion, Lost, Marked, initial_window, minimum_window, paced};
 use crate::Rtt;
 
 /// Doubles in slow start, adds a datagram a round trip after it, halves at a loss.
@@ -28,6 +28,16 @@ impl NewReno {
     fn in_recovery(&self, sent: Time) -> bool {
         self.recovery_start.is_some_and(|start| sent <= start)
     }
+
+    /// Appendix B.6: once for all that was sent before it.
+    fn on_congestion(&mut self, now: Time, sent: Time) {
+        if !self.in_recovery(sent) {
+            self.recovery_start = Some(now);
+            self.threshold = (self.window / 2).max(minimum_window(self.datagram));
+            self.window = self.threshold;
+            self.counted = 0;
+        }
+    }
 }
 
 impl Congestion for NewReno {
@@ -47,16 +57,16 @@ impl Congestion for NewReno {
     }
 
     fn on_lost(&mut self, lost: &Lost) {
-        if !self.in_recovery(lost.sent) {
-            self.recovery_start = Some(lost.now);
-            self.threshold = (self.window / 2).max(minimum_window(self.datagram));
-            self.window = self.threshold;
-            self.counted = 0;
-        }
+        self.on_congestion(lost.now, lost.sent);
         if lost.persistent {
             self.window = minimum_window(self.datagram); // Section 7.6.2.
             self.recovery_start = None;
         }
+    }
+
+    /// Section 7.1 and appendix B.7: as a loss, but nothing has to be sent again.
+    fn on_marked(&mut self, marked: &Marked) {
+        self.on_congestion(marked.now, marked.sent);
     }
 
     fn window(&self) -> u64 {

@@ -10,7 +10,7 @@ fn at(millis: u64) -> Time {
 fn flight(blocks: u64) -> Flight {
     let mut flight = Flight::new(true);
     for block in 0..blocks {
-        assert_eq!(flight.send(at(block), BlockNumber(block)).0, block + 1);
+        assert_eq!(flight.send(at(block), BlockNumber(block), Codepoint::Ect0).0, block + 1);
     }
     flight
 }
@@ -56,9 +56,9 @@ fn a_lost_re_sending_is_noticed_like_any_other() {
     let mut flight = flight(5);
     flight.settle(&report(&[(1, 5)], 5));
     assert_eq!(flight.lose(at(9), PacketNumber(5), ANY, LONG).count, 1);
-    assert_eq!(flight.send(at(10), BlockNumber(0)), PacketNumber(6));
+    assert_eq!(flight.send(at(10), BlockNumber(0), Codepoint::Ect0), PacketNumber(6));
     for block in 5..8 {
-        flight.send(at(10), BlockNumber(block));
+        flight.send(at(10), BlockNumber(block), Codepoint::Ect0);
     }
     flight.settle(&report(&[(1, 8)], 9));
     assert_eq!(flight.lose(at(20), PacketNumber(9), ANY, LONG).count, 1);
@@ -100,6 +100,6 @@ fn what_is_settled_is_forgotten() {
 fn a_skipped_number_is_nobodys() {
     let mut flight = flight(1);
     flight.skip(at(1));
-    flight.send(at(2), BlockNumber(1));
+    flight.send(at(2), BlockNumber(1), Codepoint::Ect0);
     assert!(flight.is_unsent(PacketNumber(2)) && !flight.is_unsent(PacketNumber(3)));
 }

@@ -22,6 +22,8 @@ pub struct ReceiverConfig {
     pub rate: u64,
     /// The congestion control to ask for; none leaves it to the sender, as a window that never changes does.
     pub congestion: Option<Choice>,
+    /// Whether it is told how routers marked what comes (ECN).
+    pub ecn: bool,
     /// The blocks that are here already, and right: a transfer that resumes begins with some.
     pub held: RangeSet,
     /// How many blocks may be on the way, or wait for the disk, at once.

@@ -4,7 +4,7 @@ use events::{Time, Unit};
 
 use super::Receiver;
 use crate::limits;
-use crate::{CloseReason, Failure, Outcome, PacketNumber, Told, Verdict, Why};
+use crate::{CloseReason, Ecn, Failure, Outcome, PacketNumber, Told, Verdict, Why};
 
 /// What is said at the end, and when.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,8 +18,8 @@ pub(super) struct Ending {
     unasked: u32,
     /// Raw mode: the sender is done; what is still on the way is waited for until then.
     stragglers: Option<Time>,
-    /// How many blocks the sender says it sent again.
-    sent_again: Option<u64>,
+    /// How many blocks the sender says it sent again, and what became of its marks.
+    said: Option<(u64, Ecn)>,
 }
 
 impl Ending {
@@ -62,11 +62,17 @@ impl Receiver {
     /// How many blocks were sent again, once the sender has said so with its `done`.
     #[must_use]
     pub fn sent_again(&self) -> Option<u64> {
-        self.ending.sent_again
+        self.ending.said.map(|(again, _)| again)
     }
 
-    /// The sender says that it will send no more.
-    pub(super) fn on_done(&mut self, now: Time, number: PacketNumber, again: u64, heard: bool) -> Verdict {
+    /// What the sender knows of marks on the path, once it has said so with its `done`.
+    #[must_use]
+    pub fn ecn(&self) -> Option<Ecn> {
+        self.ending.said.map(|(_, ecn)| ecn)
+    }
+
+    /// The sender says that it will send no more; `said` is how much it sent again, and what became of its marks.
+    pub(super) fn on_done(&mut self, now: Time, number: PacketNumber, heard: bool, said: (u64, Ecn)) -> Verdict {
         self.shelf.note(now, number);
         match self.outcome() {
             None if self.config.policy.is_reliable() => return Verdict::Ignored(Why::Misplaced),
@@ -79,7 +85,7 @@ impl Receiver {
             Some(Outcome::Complete | Outcome::Holes(_)) => self.answer(now),
             Some(Outcome::Failed(_)) => return Verdict::Ignored(Why::Ended),
         }
-        self.ending.sent_again = Some(again);
+        self.ending.said = Some(said);
         Verdict::Taken
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{BlockRange, FileId, Layout, Policy};
+use crate::{BlockRange, Ecn, FileId, Layout, Policy};
 
 const SENDER: Peer = Peer(1);
 const NOTHING: [u64; 0] = [];
@@ -28,6 +28,7 @@ impl Bench {
             hash: [0; 32],
             rate: 0,
             congestion: None,
+            ecn: true,
             held: set,
             credit: 100,
             rtt: None,
@@ -38,7 +39,7 @@ impl Bench {
 
     fn block(&mut self, block: u64) -> Verdict {
         self.number += 1;
-        let packet = Packet { number: PacketNumber(self.number), body: Body::Block(BlockNumber(block), 1_000) };
+        let packet = Packet::plain(PacketNumber(self.number), Body::Block(BlockNumber(block), 1_000));
         self.receiver.handle(self.now, SENDER, &packet)
     }
 
@@ -69,7 +70,7 @@ impl Bench {
 }
 
 fn said_done(heard: bool) -> Body {
-    Body::Done { again: 7, heard }
+    Body::Done { again: 7, heard, ecn: Ecn::Capable }
 }
 
 #[test]
@@ -116,6 +117,27 @@ fn who_wants_fewer_reports_hears_only_of_gaps_that_come_and_go() {
 }
 
 #[test]
+fn each_block_is_counted_once_by_how_it_came_and_a_mark_is_told_at_once() {
+    let mut bench = Bench::new(Policy::SELECTIVE_REPEAT, 100, &[]);
+    bench.drain();
+    let mut come = |block: u64, ecn| {
+        bench.number += 1;
+        let body = Body::Block(BlockNumber(block), 1_000);
+        let packet = Packet { ecn, ..Packet::plain(PacketNumber(bench.number), body) };
+        if let Verdict::Store(block) = bench.receiver.handle(bench.now, SENDER, &packet) {
+            bench.receiver.stored(bench.now, block);
+        }
+        let marks = bench.drain().pop().map(|report| (report.marks.ect0, report.marks.ce));
+        (marks, bench.receiver.marks().all())
+    };
+    assert_eq!(come(0, Codepoint::Ect0), (None, 1));
+    assert_eq!(come(1, Codepoint::NotEct), (Some((1, 0)), 1));
+    assert_eq!(come(2, Codepoint::Ce), (Some((1, 1)), 2), "the first of two");
+    assert_eq!(come(2, Codepoint::Ce), (Some((1, 1)), 2), "twice the same");
+    assert_eq!(come(3, Codepoint::Ect1), (None, 2), "what nobody sent");
+}
+
+#[test]
 fn no_report_claims_a_block_that_the_disk_has_not_taken() {
     let mut bench = Bench::new(Policy::SELECTIVE_REPEAT, 100, &[]);
     bench.drain();
@@ -146,7 +168,7 @@ fn the_textbook_receiver_keeps_only_what_is_in_order() {
 fn what_does_not_fit_the_file_is_not_stored() {
     let mut bench = Bench::new(Policy::SELECTIVE_REPEAT, 10, &[]);
     let mut handle =
-        |number, body| bench.receiver.handle(Time::ZERO, SENDER, &Packet { number: PacketNumber(number), body });
+        |number, body| bench.receiver.handle(Time::ZERO, SENDER, &Packet::plain(PacketNumber(number), body));
     for (number, body) in [
         (1, Body::Block(BlockNumber(10), 1_000)),
         (2, Body::Block(BlockNumber(u64::MAX), 1_000)),
@@ -166,7 +188,7 @@ fn the_last_word_is_repeated_until_it_is_heard_but_not_for_ever() {
         assert_eq!(bench.store(0), [1]);
         assert_eq!(bench.receiver.outcome(), Some(Outcome::Complete));
         if heard {
-            let done = Packet { number: PacketNumber(9), body: said_done(true) };
+            let done = Packet::plain(PacketNumber(9), said_done(true));
             assert_eq!(bench.receiver.handle(bench.now, SENDER, &done), Verdict::Taken);
             assert_eq!(bench.receiver.poll_timeout(), None);
         } else {
@@ -187,7 +209,7 @@ fn raw_mode_tells_its_holes_at_the_end_and_gives_signs_of_life_before() {
         assert_eq!(bench.store(block), NOTHING);
     }
     assert_eq!((bench.wait(), bench.drain().len()), (Some(1_000), 1));
-    let done = Packet { number: PacketNumber(11), body: said_done(false) };
+    let done = Packet::plain(PacketNumber(11), said_done(false));
     assert_eq!(bench.receiver.handle(bench.now, SENDER, &done), Verdict::Taken);
     assert_eq!(bench.wait(), Some(1_200), "stragglers are waited for");
     let account = bench.drain().pop().expect("an account");
@@ -195,7 +217,7 @@ fn raw_mode_tells_its_holes_at_the_end_and_gives_signs_of_life_before() {
     assert_eq!(bench.receiver.outcome(), Some(Outcome::Holes(3)));
     // Asked again, it says it again; once it is heard, nothing more.
     let mut hear = |number, heard| {
-        let done = Packet { number: PacketNumber(number), body: said_done(heard) };
+        let done = Packet::plain(PacketNumber(number), said_done(heard));
         assert_eq!(bench.receiver.handle(bench.now, SENDER, &done), Verdict::Taken);
         (bench.drain().len(), bench.receiver.poll_timeout().is_some())
     };
@@ -246,7 +268,7 @@ proptest::proptest! {
                 2 => Body::Block(BlockNumber(block), 7),
                 _ => Body::Block(BlockNumber(block), 1_000),
             };
-            let packet = Packet { number: PacketNumber(number), body };
+            let packet = Packet::plain(PacketNumber(number), body);
             if let Verdict::Store(block) = bench.receiver.handle(bench.now, SENDER, &packet) {
                 proptest::prop_assert!(asked.insert(block), "asked twice for {}", block);
                 waiting.push(block);

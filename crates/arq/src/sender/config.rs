@@ -17,6 +17,9 @@ pub struct SenderConfig {
     /// The highest rate, in bits per second of datagrams; none for no limit, which in raw mode is
     /// [`SenderConfig::RAW_RATE`].
     pub rate: Option<u64>,
+    /// Whether routers may mark its blocks instead of dropping them (ECN), where the mode and the congestion control
+    /// would slow down for it.
+    pub ecn: bool,
     /// Where its choices (which packet numbers it leaves out) come from. From the operating system's generator at the
     /// edge, so that no peer can guess them.
     pub seed: u64,
@@ -34,6 +37,11 @@ impl SenderConfig {
     /// The length of a full datagram.
     pub(crate) fn datagram(&self) -> u64 {
         u64::from(self.layout.block()) + wire::BLOCK_OVERHEAD as u64
+    }
+
+    /// Who would not slow down for a mark must not ask for marks (RFC 3168 section 5).
+    pub(crate) fn heeds_marks(&self) -> bool {
+        self.ecn && self.policy.is_reliable() && !matches!(self.congestion, Choice::Fixed { .. })
     }
 
     pub(crate) fn controller(&self) -> Box<dyn Congestion> {

@@ -95,7 +95,9 @@ impl Sender {
             return None;
         }
         Some(match word {
-            Word::Done => Body::Done { again: self.sent_again, heard: self.outcome().is_some() },
+            Word::Done => {
+                Body::Done { again: self.sent_again, heard: self.outcome().is_some(), ecn: self.marking.state() }
+            }
             Word::Close(reason) => Body::Close(reason),
         })
     }

@@ -23,6 +23,7 @@ impl Bench {
             layout: Layout::new(blocks * 1_000, 1_000),
             congestion: Choice::Fixed { window: 1 << 20 },
             rate: None,
+            ecn: true,
             seed: 1,
             listened_to: false,
         };
@@ -36,7 +37,7 @@ impl Bench {
 
     fn say(&mut self, report: Report) -> Vec<u64> {
         self.number += 1;
-        let packet = Packet { number: PacketNumber(self.number), body: Body::Report(report) };
+        let packet = Packet::plain(PacketNumber(self.number), Body::Report(report));
         assert_eq!(self.sender.handle(self.now, RECEIVER, &packet), Verdict::Taken);
         self.drain()
     }
@@ -249,7 +250,7 @@ fn who_takes_back_what_was_reported_gets_it_within_the_window_or_not_at_all() {
 #[test]
 fn a_stranger_changes_nothing() {
     let mut bench = Bench::new(Policy::SELECTIVE_REPEAT, 10);
-    let packet = Packet { number: PacketNumber(1), body: Body::Close(CloseReason::Stopped) };
+    let packet = Packet::plain(PacketNumber(1), Body::Close(CloseReason::Stopped));
     assert_eq!(bench.sender.handle(bench.now, Peer(9), &packet), Verdict::Ignored(Why::Foreign));
     assert_eq!(bench.sender.outcome(), None);
 }
@@ -313,7 +314,7 @@ proptest::proptest! {
             credit = credit.max(report.credit);
             // Half of the reports come out of order.
             let number = PacketNumber(if forward { 1_000 + at as u64 } else { at as u64 + 1 });
-            let _ = bench.sender.handle(bench.now, RECEIVER, &Packet { number, body: Body::Report(report) });
+            let _ = bench.sender.handle(bench.now, RECEIVER, &Packet::plain(number, Body::Report(report)));
             if bench.sender.poll_timeout().is_some_and(|due| due <= bench.now) {
                 bench.sender.handle_timeout(bench.now);
             }

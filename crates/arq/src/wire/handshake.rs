@@ -6,7 +6,7 @@ use crate::{SessionId, limits};
 
 pub(super) const MAGIC: [u8; 4] = *b"CLAB";
 /// The version of everything on the wire. Magic, version, kind and client id keep their places in every version.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// One datagram of the handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::*;
 use crate::catalogue::{Entry, FileName};
 use crate::congestion::Choice;
 use crate::policy::Reporting;
-use crate::{BlockNumber, BlockRange, CloseReason, FileId, Open, Policy, RangeSet, Report};
+use crate::{BlockNumber, BlockRange, CloseReason, Ecn, FileId, Marks, Open, Policy, RangeSet, Report};
 
 fn encode(datagram: &Datagram<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -18,12 +18,13 @@ fn encode(datagram: &Datagram<'_>) -> Vec<u8> {
 
 fn reports() -> impl Strategy<Value = Report> {
     let ranges = prop::collection::vec((0_u64..2_000, 1_u64..9), 0..90);
-    (ranges, any::<u64>(), any::<u32>(), any::<u32>()).prop_map(|(ranges, newest, delay, credit)| {
+    (ranges, any::<[u64; 3]>(), any::<u32>(), any::<u32>()).prop_map(|(ranges, [newest, ect0, ce], delay, credit)| {
         let mut held = RangeSet::new();
         for (start, length) in ranges {
             held.insert_range(BlockRange::new(start, start + length)).unwrap();
         }
-        Report::of(&held, PacketNumber(newest), Duration::from_micros(delay.into()), credit)
+        let report = Report::of(&held, PacketNumber(newest), Duration::from_micros(delay.into()), credit);
+        Report { marks: Marks { ect0, ce }, ..report }
     })
 }
 
@@ -87,13 +88,17 @@ fn controls() -> impl Strategy<Value = Option<Choice>> {
 
 fn bodies() -> impl Strategy<Value = Body> {
     prop_oneof![
-        (any::<(u64, [u8; 32], u64)>(), policies(), controls(), reports()).prop_map(
-            |((file, hash, rate), policy, congestion, report)| {
-                Body::Open(Open { file: FileId(file), hash, policy, rate, congestion, report })
+        (any::<(u64, [u8; 32], u64, bool)>(), policies(), controls(), reports()).prop_map(
+            |((file, hash, rate, ecn), policy, congestion, report)| {
+                Body::Open(Open { file: FileId(file), hash, policy, rate, congestion, ecn, report })
             }
         ),
         reports().prop_map(Body::Report),
-        any::<(u64, bool)>().prop_map(|(again, heard)| Body::Done { again, heard }),
+        (any::<(u64, bool)>(), prop::sample::select(Ecn::ALL.to_vec())).prop_map(|((again, heard), ecn)| Body::Done {
+            again,
+            heard,
+            ecn
+        }),
         reasons().prop_map(Body::Close),
     ]
 }
@@ -208,8 +213,8 @@ fn a_full_report_and_a_full_open_fit_the_smallest_datagram() {
     }
     let report = Report::of(&held, PacketNumber(1), Duration::ZERO, 1);
     assert_eq!(report.missing.len(), Report::MOST_RANGES);
-    let open =
-        Open { file: FileId(1), hash: [0; 32], policy: Policy::RAW, rate: 0, congestion: Some(Choice::Cubic), report };
+    let (file, hash, policy, congestion) = (FileId(1), [0; 32], Policy::RAW, Some(Choice::Cubic));
+    let open = Open { file, hash, policy, rate: 0, congestion, ecn: true, report };
     assert!(about(&Body::Open(open)).bytes <= u64::from(crate::limits::SMALLEST_DATAGRAM));
 }
 

@@ -7,7 +7,7 @@ use super::{CHECKSUM, DecodeError, ENVELOPE, Envelope, begin, seal};
 use crate::congestion::Choice;
 use crate::policy::{Reporting, Resend, Window};
 use crate::told::About;
-use crate::{BlockNumber, BlockRange, Body, CloseReason, FileId, Open, PacketNumber, Policy, Report};
+use crate::{BlockNumber, BlockRange, Body, CloseReason, Ecn, FileId, Marks, Open, PacketNumber, Policy, Report};
 
 const OPEN: u8 = 1;
 const REPORT: u8 = 2;
@@ -17,8 +17,8 @@ const CLOSE: u8 = 5;
 
 /// How long a datagram is before the bytes of its block begin.
 pub const BLOCK_HEAD: usize = ENVELOPE + 8;
-const REPORT_FIXED: usize = 8 + 8 + 1 + 8 + 4 + 4;
-const OPEN_FIXED: usize = 8 + 32 + POLICY + 8 + 1;
+const REPORT_FIXED: usize = 8 + 8 + 1 + 8 + 4 + 4 + 8 + 8;
+const OPEN_FIXED: usize = 8 + 32 + POLICY + 8 + 1 + 1;
 const POLICY: usize = 1 + 4 + 4 + 4;
 
 /// Appends the head of a block's datagram: its bytes follow, and then [`seal`]. In between, a positional read can put
@@ -55,9 +55,10 @@ pub(super) fn decode<'a>(kind: u8, reader: &mut Reader<'a>) -> Result<(Body, &'a
             policy: policy(reader)?,
             rate: reader.u64()?,
             congestion: congestion(reader)?,
+            ecn: flag(reader)?,
             report: report(reader)?,
         }),
-        DONE => Body::Done { again: reader.u64()?, heard: flag(reader)? },
+        DONE => Body::Done { again: reader.u64()?, heard: flag(reader)?, ecn: ecn(reader)? },
         CLOSE => Body::Close(CloseReason::from_code(reader.u8()?).ok_or(DecodeError::BadField("reason"))?),
         _ => return Err(DecodeError::UnknownKind(kind)),
     };
@@ -73,6 +74,7 @@ pub(super) fn encode(to: &mut Vec<u8>, envelope: Envelope, body: &Body) {
             put_policy(to, &open.policy);
             to.extend_from_slice(&open.rate.to_be_bytes());
             to.push(congestion_code(open.congestion));
+            to.push(u8::from(open.ecn));
             put_report(to, &open.report);
         }
         Body::Report(report) => {
@@ -80,10 +82,11 @@ pub(super) fn encode(to: &mut Vec<u8>, envelope: Envelope, body: &Body) {
             put_report(to, report);
         }
         Body::Block(block, _) => begin_block(to, envelope, *block),
-        Body::Done { again, heard } => {
+        Body::Done { again, heard, ecn } => {
             begin(to, DONE, envelope);
             to.extend_from_slice(&again.to_be_bytes());
             to.push(u8::from(*heard));
+            to.push(ecn.code());
         }
         Body::Close(reason) => {
             begin(to, CLOSE, envelope);
@@ -99,7 +102,7 @@ pub(crate) fn about(body: &Body) -> About {
         Body::Open(open) => OPEN_FIXED + report_length(&open.report),
         Body::Report(report) => report_length(report),
         Body::Block(_, length) => 8 + usize::from(*length),
-        Body::Done { .. } => 9,
+        Body::Done { .. } => 10,
         Body::Close(_) => 1,
     };
     About { what: body.kind(), number: body.ordinal(), bytes: (ENVELOPE + length + CHECKSUM) as u64 }
@@ -110,6 +113,7 @@ fn report(reader: &mut Reader<'_>) -> Result<Report, DecodeError> {
     let newest = PacketNumber(reader.u64()?);
     let delay = Duration::from_micros(u64::from(reader.u32()?));
     let credit = reader.u32()?;
+    let marks = Marks { ect0: reader.u64()?, ce: reader.u64()? };
     let count = usize::from(reader.u8()?);
     // Sixteen bytes each: nothing is set aside before it is known that they are there.
     let mut holes = Reader::new(reader.bytes(16 * count)?);
@@ -117,7 +121,7 @@ fn report(reader: &mut Reader<'_>) -> Result<Report, DecodeError> {
     while !holes.is_empty() {
         missing.push(BlockRange::new(holes.u64()?, holes.u64()?));
     }
-    let report = Report { floor, seen, missing, newest, delay, credit };
+    let report = Report { floor, seen, missing, newest, delay, credit, marks };
     if report.is_consistent() { Ok(report) } else { Err(DecodeError::BadField("report")) }
 }
 
@@ -128,6 +132,8 @@ fn put_report(to: &mut Vec<u8>, report: &Report) {
     let delay = u32::try_from(report.delay.as_micros()).unwrap_or(u32::MAX);
     to.extend_from_slice(&delay.to_be_bytes());
     to.extend_from_slice(&report.credit.to_be_bytes());
+    to.extend_from_slice(&report.marks.ect0.to_be_bytes());
+    to.extend_from_slice(&report.marks.ce.to_be_bytes());
     let missing = report.missing.get(..Report::MOST_RANGES).unwrap_or(&report.missing);
     to.push(u8::try_from(missing.len()).unwrap_or(u8::MAX));
     for hole in missing {
@@ -142,6 +148,10 @@ fn flag(reader: &mut Reader<'_>) -> Result<bool, DecodeError> {
         1 => Ok(true),
         _ => Err(DecodeError::BadField("flag")),
     }
+}
+
+fn ecn(reader: &mut Reader<'_>) -> Result<Ecn, DecodeError> {
+    Ecn::from_code(reader.u8()?).ok_or(DecodeError::BadField("ECN state"))
 }
 
 /// A congestion control by its number; a window that never changes has none, for nobody may ask it of another.

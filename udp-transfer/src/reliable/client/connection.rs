@@ -132,7 +132,7 @@ impl Connection {
                 return Err(NoReply::Silence);
             }
             let now = self.clock.now();
-            while let Some(datagram) = self.port.poll() {
+            while let Some((datagram, _)) = self.port.poll() {
                 match wire::decode(datagram) {
                     Ok(Datagram::Reply(envelope, reply))
                         if envelope.to == self.agreed.client && envelope.flow == flow =>

@@ -166,7 +166,7 @@ impl Driving<'_> {
         let (mut taken, mut all) = (0, false);
         // What was received with the last of them goes along: its room is for others then.
         while taken < BATCH || self.connection.port.has_received() {
-            let Some(bytes) = self.connection.port.poll() else {
+            let Some((bytes, ecn)) = self.connection.port.poll() else {
                 all = true;
                 break;
             };
@@ -189,7 +189,7 @@ impl Driving<'_> {
                 Ok(_) | Err(_) => continue,
             };
             of_ours = true;
-            match self.receiver.handle(now, PEER, &Packet { number, body }) {
+            match self.receiver.handle(now, PEER, &Packet { number, body, ecn }) {
                 Verdict::Store(block) if writer.takes(block) => writer.add(block, payload),
                 Verdict::Store(block) => {
                     // What is before it goes to the disk first; its bytes lie in the socket's buffer as long.

@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arq::catalogue::{Entry, FileName};
 use arq::policy::Window;
 use arq::wire::{BLOCK_OVERHEAD, Reply, Request};
-use arq::{BlockNumber, CloseReason, Failure as Broken, FileId, Layout, Outcome, RangeSet, Receiver, ReceiverConfig};
+use arq::{
+    BlockNumber, CloseReason, Ecn, Failure as Broken, FileId, Layout, Marks, Outcome, RangeSet, Receiver,
+    ReceiverConfig,
+};
 use events::Time;
 use labkit::{Exit, Failure, Session, text};
 
@@ -52,6 +55,9 @@ pub(super) struct Fetched {
     pub(super) resumed: u64,
     /// How many blocks the server sent more than once; none where a transfer ended before it could say.
     pub(super) sent_again: Option<u64>,
+    /// What the server found out about marks, where it could say; and how many blocks came with which.
+    pub(super) ecn: Option<Ecn>,
+    pub(super) marks: Marks,
     pub(super) path: String,
 }
 
@@ -72,6 +78,8 @@ impl Fetching<'_> {
             fetched: 0,
             resumed: 0,
             sent_again: Some(0),
+            ecn: None,
+            marks: Marks::default(),
             path: text::show(self.folder.path_of(&job.target).display().to_string().as_bytes(), 4_096),
         };
         fetched.result = match self.try_fetch(connection, job, &mut fetched).await {
@@ -185,6 +193,7 @@ impl Fetching<'_> {
             hash: entry.hash,
             rate: self.config.bitrate.unwrap_or(0),
             congestion: self.config.congestion,
+            ecn: connection.port.hears_marks,
             held,
             credit: gauge::credit(
                 connection.receive_buffer().granted,
@@ -225,6 +234,8 @@ impl Fetching<'_> {
         let nothing_came = (new == 0).then_some(0);
         let again = driving.receiver.sent_again().or(nothing_came);
         fetched.sent_again = fetched.sent_again.zip(again).map(|(before, again)| before.saturating_add(again));
+        fetched.ecn = driving.receiver.ecn().or(fetched.ecn);
+        fetched.marks = fetched.marks.and(driving.receiver.marks());
         (ended, Here { held, layout })
     }
 

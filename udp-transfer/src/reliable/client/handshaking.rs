@@ -109,7 +109,7 @@ pub(super) async fn shake_hands(
         port.wait(client.poll_timeout()).await.map_err(NoSession::Socket)?;
         // What comes after the end of the handshake is of the session.
         while client.outcome().is_none()
-            && let Some(datagram) = port.poll()
+            && let Some((datagram, _)) = port.poll()
         {
             if let Ok(Datagram::Handshake(handshake)) = wire::decode(datagram) {
                 client.handle(clock.now(), &handshake);

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use arq::{Ecn, Marks};
 use labkit::socket::Buffer;
 use labkit::units::{show_bytes, show_duration};
 use labkit::{Exit, Failure, table, text};
@@ -53,6 +54,10 @@ pub struct Row {
     pub resumed: u64,
     /// How many blocks the server sent more than once; none where the transfer ended before it could say.
     pub sent_again: Option<u64>,
+    /// What the server found out about marks on the path (ECN), where it could say.
+    pub ecn: Option<Ecn>,
+    /// How many blocks came with which.
+    pub marks: Marks,
     /// How long datagrams were.
     pub datagram: u16,
     /// From which port it was asked for.
@@ -145,6 +150,8 @@ impl Row {
             fetched: 0,
             resumed: 0,
             sent_again: None,
+            ecn: None,
+            marks: Marks::default(),
             datagram: 0,
             client_port: None,
             begun: Duration::ZERO,
@@ -192,6 +199,7 @@ impl Row {
             "fetched_bytes": self.fetched,
             "resumed_bytes": self.resumed,
             "blocks_sent_again": self.sent_again,
+            "ecn": { "state": self.ecn.map(Ecn::name), "ect0": self.marks.ect0, "ce": self.marks.ce },
             "datagram_bytes": self.datagram,
             "client_port": self.client_port,
             "begun_ns": u64::try_from(self.begun.as_nanos()).unwrap_or(u64::MAX),
@@ -264,6 +272,20 @@ impl Report {
         })
     }
 
+    /// What marks told, in words; nothing where none were asked for.
+    fn marks(&self) -> Option<String> {
+        let mut states: Vec<Ecn> = Vec::new();
+        for state in self.rows.iter().filter_map(|row| row.ecn).filter(|&state| state != Ecn::Unused) {
+            if !states.contains(&state) {
+                states.push(state);
+            }
+        }
+        let states = states.iter().map(ToString::to_string).collect::<Vec<_>>().join(", and ");
+        let marks = self.rows.iter().fold(Marks::default(), |sum, row| sum.and(row.marks));
+        let marked = format!("{} of {} datagrams came marked", marks.ce, marks.all());
+        (!states.is_empty()).then(|| format!("ECN: {states}; {marked}"))
+    }
+
     /// For people.
     #[must_use]
     pub fn text(&self) -> String {
@@ -307,6 +329,7 @@ impl Report {
                 String::new()
             }
         ));
+        lines.extend(self.marks());
         if self.network.datagrams > 0 {
             let Network { datagrams, lost, duplicated, corrupted, reordered } = self.network;
             lines.push(format!(

@@ -205,6 +205,8 @@ impl Crew {
             fetched: fetched.fetched,
             resumed: fetched.resumed,
             sent_again: fetched.sent_again,
+            ecn: fetched.ecn,
+            marks: fetched.marks,
             datagram: connection.agreed.datagram,
             client_port: connection.local().map(|local| local.port()),
             begun,

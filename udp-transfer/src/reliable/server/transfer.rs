@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arq::wire::{self, BLOCK_OVERHEAD, Datagram, Envelope};
-use arq::{BlockNumber, Body, CloseReason, Flow, Layout, Outcome, PacketNumber, Peer, Sender, SessionId};
+use arq::{BlockNumber, Body, CloseReason, Codepoint, Flow, Layout, Outcome, PacketNumber, Peer, Sender, SessionId};
 use events::Time;
 use labkit::{Session, batch};
 
@@ -57,7 +57,7 @@ pub(super) struct Transfer {
 /// What all transfers share: room for one run.
 #[derive(Debug, Default)]
 pub(super) struct Run {
-    blocks: Vec<(PacketNumber, BlockNumber)>,
+    blocks: Vec<(PacketNumber, BlockNumber, Codepoint)>,
     bytes: Vec<u8>,
     /// Datagrams ready to leave, one behind the other.
     batch: Vec<u8>,
@@ -74,7 +74,7 @@ impl Transfer {
             while run.blocks.len() < RUN_BATCHES * self.in_batch() {
                 let Some(out) = self.sender.poll_transmit(now) else { break };
                 match out.packet.body {
-                    Body::Block(block, _) => run.blocks.push((out.packet.number, block)),
+                    Body::Block(block, _) => run.blocks.push((out.packet.number, block, out.packet.ecn)),
                     body => {
                         words += 1;
                         let envelope = self.envelope(out.packet.number);
@@ -99,14 +99,16 @@ impl Transfer {
         true
     }
 
-    /// Consecutive blocks are read at once; datagrams leave in batches, whether their blocks are consecutive or not.
+    /// Consecutive blocks are read at once; datagrams leave in batches, whether their blocks are consecutive or not. A batch
+    /// has one header, and so the same ECN bits for all of it.
     async fn send_blocks(&mut self, run: &mut Run, outgoing: &mut Outgoing) -> Result<(), ServeError> {
         let block = usize::from(self.layout.block());
         let most_in_batch = self.in_batch() * self.datagram();
         run.batch.clear();
         let mut rest = run.blocks.as_slice();
-        while let Some(&(_, first)) = rest.first() {
-            let following = rest.iter().zip(first.0..).take_while(|((_, block), n)| block.0 == *n).count();
+        let mut ecn = Codepoint::NotEct;
+        while let Some(&(_, first, _)) = rest.first() {
+            let following = rest.iter().zip(first.0..).take_while(|((_, block, _), n)| block.0 == *n).count();
             let (now, later) = rest.split_at(following.max(1));
             rest = later;
             let room = now.len() * block;
@@ -116,20 +118,24 @@ impl Transfer {
             let read = self.source.read_run(self.layout, first, now.len() as u64, &mut run.bytes)?;
             self.source.check_unchanged()?;
             let bytes = run.bytes.get(..read).unwrap_or_default();
-            for (&(number, block_number), payload) in now.iter().zip(bytes.chunks(block)) {
+            for (&(number, block_number, codepoint), payload) in now.iter().zip(bytes.chunks(block)) {
+                if codepoint != ecn {
+                    self.send_batch(&mut run.batch, ecn, outgoing).await;
+                    ecn = codepoint;
+                }
                 wire::encode_block(&mut run.batch, self.envelope(number), block_number, payload);
                 // Only the last datagram of a batch may be shorter than the others.
                 if payload.len() < block || run.batch.len() >= most_in_batch {
-                    self.send_batch(&mut run.batch, outgoing).await;
+                    self.send_batch(&mut run.batch, ecn, outgoing).await;
                 }
             }
         }
-        self.send_batch(&mut run.batch, outgoing).await;
+        self.send_batch(&mut run.batch, ecn, outgoing).await;
         Ok(())
     }
 
-    async fn send_batch(&mut self, datagrams: &mut Vec<u8>, outgoing: &mut Outgoing) {
-        outgoing.send_batch(self.to, datagrams, self.datagram(), &mut self.can_cut).await;
+    async fn send_batch(&mut self, datagrams: &mut Vec<u8>, ecn: Codepoint, outgoing: &mut Outgoing) {
+        outgoing.send_batch(self.to, datagrams, self.datagram(), ecn, &mut self.can_cut).await;
         datagrams.clear();
     }
 

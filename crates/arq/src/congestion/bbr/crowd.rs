@@ -1,6 +1,6 @@
 //! In a crowd: as CUBIC does, but for how one gets one's part.
 
-use super::super::{Acked, Congestion, Cubic, Lost};
+use super::super::{Acked, Congestion, Cubic, Lost, Marked};
 use super::share;
 
 /// What [`Bbr`](super::Bbr) does beside flows that keep a queue whatever it does. It does as they do, and gets what they get;
@@ -63,7 +63,18 @@ impl Crowd {
     pub(super) fn on_lost(&mut self, lost: &Lost) {
         let before = self.cubic.window();
         self.cubic.on_lost(lost);
-        if self.cubic.window() < before {
+        self.end_push_below(before);
+    }
+
+    /// So does a mark, where the queue does not overflow for it.
+    pub(super) fn on_marked(&mut self, marked: &Marked) {
+        let before = self.cubic.window();
+        self.cubic.on_marked(marked);
+        self.end_push_below(before);
+    }
+
+    fn end_push_below(&mut self, window: u64) {
+        if self.cubic.window() < window {
             self.push = None;
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use events::Time;
 
 use super::super::{Acked, Sample};
+use super::marking::is_most;
 use super::share;
 
 /// The path as measured: the fastest delivery of late, and the shortest round trip. Their product is what the path holds
@@ -54,6 +55,9 @@ pub(super) struct Round {
     pub(super) least: Duration,
     /// Whether the sender had too little to send.
     pub(super) is_limited: bool,
+    /// What arrived, and how much of it was marked.
+    pub(super) arrived: u64,
+    pub(super) marked: u64,
 }
 
 /// What arrived and what was lost.
@@ -75,7 +79,8 @@ pub(super) enum Losses {
 }
 
 impl Round {
-    const NONE: Round = Round { fastest: 0, delivered: 0, least: Duration::MAX, is_limited: false };
+    pub(super) const NONE: Round =
+        Round { fastest: 0, delivered: 0, least: Duration::MAX, is_limited: false, arrived: 0, marked: 0 };
 
     fn add(&mut self, sample: &Sample) {
         self.fastest = self.fastest.max(sample.rate());
@@ -196,6 +201,12 @@ impl Model {
     /// Counts what arrived.
     pub(super) fn count_arrived(&mut self, bytes: u64) {
         self.toll.delivered = self.toll.delivered.saturating_add(bytes);
+        self.now.arrived = self.now.arrived.saturating_add(bytes);
+    }
+
+    /// Counts what was marked.
+    pub(super) fn count_marked(&mut self, bytes: u64) {
+        self.now.marked = self.now.marked.saturating_add(bytes);
     }
 
     /// Counts what was lost.
@@ -220,8 +231,11 @@ impl Model {
         }
     }
 
-    /// Whether the losses one sample speaks of mean congestion.
+    /// Whether the losses, or the marks, that one sample speaks of mean congestion.
     pub(super) fn is_congested(&self, sample: &Sample) -> bool {
+        if is_most(sample.marked, sample.delivered) {
+            return true;
+        }
         let most = if self.is_queued() { Self::LOSS_WITH_QUEUE } else { Self::LOSS_WITHOUT };
         sample.in_flight >= Self::ENOUGH * self.datagram
             && sample.lost > share(sample.in_flight, most)

@@ -33,6 +33,7 @@ impl Path {
                 delivered: bytes,
                 delivered_before: self.delivered,
                 lost,
+                marked: 0,
                 interval: Duration::from_millis(millis),
                 in_flight,
                 round_trip: Duration::from_millis(millis),
@@ -59,6 +60,7 @@ impl Path {
             delivered,
             delivered_before: self.delivered - delivered,
             lost: 0,
+            marked: 0,
             interval: round_trip,
             in_flight: delivered,
             round_trip,
@@ -216,6 +218,7 @@ prop_compose! {
         step in 0_u64..10_000_000_000,
         delivered in prop_oneof![0_u64..1_000_000, Just(u64::MAX / 4)],
         lost in prop_oneof![0_u64..1_000_000, Just(u64::MAX / 4)],
+        marked in prop_oneof![Just(0), 0_u64..1_000_000, Just(u64::MAX)],
         interval in prop_oneof![1_u64..1_000_000_000, Just(1), Just(u64::MAX)],
         round_trip in prop_oneof![0_u64..1_000_000_000, Just(u64::MAX)],
         in_flight in prop_oneof![0_u64..10_000_000, Just(u64::MAX)],
@@ -225,6 +228,7 @@ prop_compose! {
             delivered,
             delivered_before: step,
             lost,
+            marked,
             interval: Duration::from_nanos(interval),
             in_flight,
             round_trip: Duration::from_nanos(round_trip),
@@ -248,6 +252,9 @@ proptest! {
             arrived += bytes;
             let in_flight = sample.map_or(0, |sample| sample.in_flight);
             bbr.on_acked(&Acked { now, bytes, sent: now, in_flight, window_limited: true, rtt: rtt(step % 5_000), sample });
+            if let Some(bytes) = sample.map(|sample| sample.marked).filter(|&marked| marked > 0) {
+                bbr.on_marked(&Marked { now, bytes, sent: now, rtt: rtt(1) });
+            }
             if lost > 0 {
                 bbr.on_lost(&Lost { now, bytes: lost, sent: now, persistent, rtt: rtt(1) });
             }

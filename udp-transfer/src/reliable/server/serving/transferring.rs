@@ -30,7 +30,7 @@ impl Serving {
             }
         }
         let Some(transfer) = self.transfers.get_mut(&key) else { return };
-        let packet = Packet { number: envelope.number, body };
+        let packet = Packet::plain(envelope.number, body);
         match transfer.sender.handle(now, PEER, &packet) {
             Verdict::Taken | Verdict::Ignored(_) => {}
             Verdict::Store(_) => tracing::error!("a sender asked to store a block: a fault of ours"),
@@ -76,6 +76,7 @@ impl Serving {
             layout,
             congestion: open.congestion.unwrap_or(self.config.congestion),
             rate,
+            ecn: self.config.ecn && open.ecn,
             seed: rand::random(),
             listened_to: self.config.packets,
         };
@@ -195,6 +196,7 @@ impl Serving {
 
 pub(super) fn account(transfer: &Transfer, outcome: Outcome, now: Time) -> Sent {
     let (blocks, sent_again) = transfer.sender.counts();
+    let (ecn, marked) = transfer.sender.ecn();
     let (how, reason) = transfer.ending(outcome);
     Sent {
         transfer: transfer.number,
@@ -204,6 +206,8 @@ pub(super) fn account(transfer: &Transfer, outcome: Outcome, now: Time) -> Sent 
         size: transfer.layout.size(),
         blocks,
         sent_again,
+        ecn: ecn.name(),
+        marked,
         block: transfer.layout.block(),
         elapsed_ns: u64::try_from(transfer.elapsed(now).as_nanos()).unwrap_or(u64::MAX),
         outcome: how,
