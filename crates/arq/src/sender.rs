@@ -12,9 +12,9 @@ use events::Time;
 
 pub use config::SenderConfig;
 
-use crate::congestion::{Acked, Congestion, Marked};
+use crate::congestion::{Acked, Congestion};
 use crate::delivery::Delivery;
-use crate::flight::{Flight, Settled};
+use crate::flight::Flight;
 use crate::limits;
 use crate::pacing::Pacer;
 use crate::policy::{Resend, Window};
@@ -325,22 +325,6 @@ impl Sender {
         }
         if is_latest {
             self.reconcile(report);
-        }
-    }
-
-    /// Tells congestion control of new marks, before it hears of what arrived, as RFC 9002 appendix A.7 does.
-    fn heed_marks(&mut self, now: Time, report: &Report, is_latest: bool, settled: &Settled) {
-        let before = self.marking.state();
-        let marks = is_latest.then_some(report.marks);
-        let marked = self.marking.on_report(settled, marks, self.newest, self.flight.next_number());
-        if marked > 0 {
-            let bytes = marked.saturating_mul(self.config.datagram());
-            self.delivery.on_marked(bytes);
-            self.congestion.on_marked(&Marked { now, bytes, sent: self.arrived_sent, rtt: self.rtt });
-            self.teller.tell(Told::Measured("marked", marked, events::Unit::Count));
-        }
-        if self.marking.state() != before {
-            self.teller.tell(Told::Ecn(self.marking.state()));
         }
     }
 

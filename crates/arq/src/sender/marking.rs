@@ -1,7 +1,11 @@
 //! Whether marks can be trusted on this path, and how many are new: RFC 9000 section 13.4 and appendix A.4.
 
+use events::{Time, Unit};
+
+use super::Sender;
+use crate::congestion::Marked;
 use crate::flight::Settled;
-use crate::{Codepoint, Ecn, Marks, PacketNumber};
+use crate::{Codepoint, Ecn, Marks, PacketNumber, Report, Told};
 
 /// What a sender says of its blocks, and what it makes of what comes back.
 ///
@@ -117,6 +121,24 @@ impl Marking {
         (self.round_ends, self.round_began) = (next, now);
         if self.all_marked >= Self::ALL_MARKED {
             self.give_up(Ecn::AllMarked, now);
+        }
+    }
+}
+
+impl Sender {
+    /// Tells congestion control of new marks, before it hears of what arrived, as RFC 9002 appendix A.7 does.
+    pub(super) fn heed_marks(&mut self, now: Time, report: &Report, is_latest: bool, settled: &Settled) {
+        let before = self.marking.state();
+        let marks = is_latest.then_some(report.marks);
+        let marked = self.marking.on_report(settled, marks, self.newest, self.flight.next_number());
+        if marked > 0 {
+            let bytes = marked.saturating_mul(self.config.datagram());
+            self.delivery.on_marked(bytes);
+            self.congestion.on_marked(&Marked { now, bytes, sent: self.arrived_sent, rtt: self.rtt });
+            self.teller.tell(Told::Measured("marked", marked, Unit::Count));
+        }
+        if self.marking.state() != before {
+            self.teller.tell(Told::Ecn(self.marking.state()));
         }
     }
 }
