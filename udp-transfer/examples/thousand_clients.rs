@@ -1,4 +1,4 @@
-//! What a thousand slow clients at once cost a server: its memory idle and at its highest, in a process of its own.
+//! What a thousand slow clients at once cost a server, in a process of its own, and the one process they are all in: memory.
 //!
 //! `cargo run --release -p udp-transfer --example thousand_clients [CLIENTS]`
 
@@ -79,11 +79,12 @@ async fn measure(clients: u16) -> Result<Exit, Failure> {
     let mut times: Vec<_> = report.rows.iter().map(|row| row.elapsed).collect();
     times.sort_unstable();
     session.output.result(format!(
-        "{clients} clients at {} Mbit/s: {}\nserver: {idle} KiB idle, {peak} KiB at its highest: {} KiB more\nmedian {:.2} s, \
-         slowest {:.2} s",
+        "{clients} clients at {} Mbit/s: {}\nserver: {idle} KiB idle, {peak} KiB at its highest: {} KiB more\nclients: {} KiB at \
+         their highest, all in one process\nmedian {:.2} s, slowest {:.2} s",
         RATE / 1_000_000,
         report.verdict().text,
         peak.saturating_sub(idle),
+        kilobytes(std::process::id(), "VmHWM"),
         times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64(),
         times.last().copied().unwrap_or_default().as_secs_f64(),
     ));
