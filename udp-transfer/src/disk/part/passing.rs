@@ -137,6 +137,8 @@ impl Passing {
         match self {
             Passing::Here(here) => {
                 here.hasher.pass(start, &bytes, &pieces, &mut here.values);
+                // A thousand files may be written at once, and one is read again at a time: none keeps the room for that.
+                here.hasher.hashing = Hashing::default();
                 here.values.drain(..).for_each(tell);
                 bytes.clear();
                 bytes
