@@ -24,8 +24,8 @@ pub const LONGEST: usize = 65_507;
 const INCOMING: usize = 64;
 
 /// Sends datagrams of `size` bytes each, which stand one behind the other in `bytes` (the last may be shorter), to
-/// `target`: as one super-packet where the kernel and the device can, else each by itself, up to 64 in a call. `can_cut` remembers that they
-/// cannot. Gives how many bytes were handed over: all, unless the socket's buffer ran full on the way.
+/// `target`: as one super-packet where the kernel and the device can, else each by itself, up to 64 in a call. `can_cut`
+/// remembers that they cannot. Gives how many bytes were handed over: all, unless the socket's buffer ran full on the way.
 ///
 /// # Errors
 /// What the operating system says to the first datagram that it does not take; `WouldBlock` when there is no room now.

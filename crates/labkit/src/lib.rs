@@ -20,6 +20,7 @@ mod clock;
 mod output;
 mod recorder;
 mod shutdown;
+mod udp;
 
 pub use clock::Clock;
 pub use exit::{Exit, Failure};
@@ -28,3 +29,4 @@ pub use output::Output;
 pub use program::{Program, Session};
 pub use recorder::Recorder;
 pub use shutdown::Shutdown;
+pub use udp::Udp;

@@ -122,8 +122,8 @@ pub fn never_fragment(socket: &UdpSocket) -> std::io::Result<()> {
 /// How long packets to the one this socket is connected to may be, their headers included, as far as the kernel knows:
 /// by its interface, and by what routers have said.
 #[must_use]
-pub fn path_mtu(socket: &UdpSocket) -> Option<u32> {
-    let is_v4 = socket.peer_addr().ok()?.ip().to_canonical().is_ipv4();
+pub fn path_mtu(socket: &impl std::os::fd::AsFd) -> Option<u32> {
+    let is_v4 = socket2::SockRef::from(socket).peer_addr().ok()?.as_socket()?.ip().to_canonical().is_ipv4();
     if is_v4 { sockopt::ip_mtu(socket).ok() } else { sockopt::ipv6_mtu(socket).ok() }
 }
 

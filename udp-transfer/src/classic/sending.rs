@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use events::{Event, Outcome, Unit};
 use labkit::units::show_duration;
-use labkit::{Session, text};
+use labkit::{Session, Udp, text};
 use nix::errno::Errno;
 use serde::{Serialize, Serializer};
-use tokio::net::UdpSocket;
 
 use super::pace::Pacer;
 use crate::FileName;
@@ -36,7 +35,7 @@ const PAUSES_IN_A_ROW: u32 = 1_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Sending {
     /// The server's one socket: the bytes come from the port that was asked.
-    pub(crate) socket: Arc<UdpSocket>,
+    pub(crate) socket: Arc<Udp>,
     pub(crate) catalogue: Catalogue,
     pub(crate) name: FileName,
     pub(crate) to: SocketAddr,
@@ -165,7 +164,7 @@ impl Sending {
 
     async fn send_one(&self, datagram: &[u8]) -> Result<(), Stop> {
         // Nearly always there is room: then no timer is set and nothing is waited for.
-        if self.socket.try_send_to(datagram, self.to).is_ok() {
+        if self.socket.sending().send_to(datagram, self.to).is_ok() {
             return Ok(());
         }
         for _ in 0..PAUSES_IN_A_ROW {

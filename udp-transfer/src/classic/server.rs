@@ -14,9 +14,8 @@ use std::time::Duration;
 
 use events::{Cause, Event, Outcome};
 use labkit::units::{show_bytes, show_duration};
-use labkit::{Failure, Session, socket, text};
+use labkit::{Failure, Session, Udp, socket, text};
 use serde::Serialize;
-use tokio::net::UdpSocket;
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinSet};
 
@@ -83,7 +82,7 @@ impl Config {
 /// A server that is bound, and serves once it is run.
 #[derive(Debug)]
 pub struct Server {
-    socket: Arc<UdpSocket>,
+    socket: Arc<Udp>,
     local: SocketAddr,
     catalogue: Catalogue,
     config: Config,
@@ -116,6 +115,7 @@ impl Server {
         let catalogue = Catalogue::open(&config.root)?;
         let socket = socket::bind_udp(config.bind)?;
         let local = socket::local(&socket)?;
+        let socket = Udp::new(socket).map_err(|error| Failure::io("prepare the socket on", local, &error))?;
         Ok(Server { socket: Arc::new(socket), local, catalogue, config })
     }
 
@@ -156,7 +156,7 @@ impl Speaker {
     ///
     /// # Errors
     /// When the folder cannot be read.
-    pub(crate) fn new(config: Config, socket: Arc<UdpSocket>, local: SocketAddr) -> Result<Self, Failure> {
+    pub(crate) fn new(config: Config, socket: Arc<Udp>, local: SocketAddr) -> Result<Self, Failure> {
         check_length(&config)?;
         let catalogue = Catalogue::open(&config.root)?;
         Ok(Speaker(Server { socket, local, catalogue, config }))

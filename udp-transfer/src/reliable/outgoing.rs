@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use arq::Codepoint;
 use arq::wire::Datagram;
-use labkit::batch;
+use labkit::{Udp, batch};
 use nix::errno::Errno;
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
 
 /// How long a full socket is waited for. Longer, and one dead interface would hold up everybody.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -20,14 +18,14 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// A server's way out: one buffer, reused for every datagram.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    socket: Arc<UdpSocket>,
+    socket: Arc<Udp>,
     datagram: Vec<u8>,
     sent: u64,
     untaken: u64,
 }
 
 impl Outgoing {
-    pub(super) fn new(socket: Arc<UdpSocket>) -> Self {
+    pub(super) fn new(socket: Arc<Udp>) -> Self {
         Outgoing { socket, datagram: Vec::with_capacity(usize::from(u16::MAX)), sent: 0, untaken: 0 }
     }
 
@@ -86,7 +84,7 @@ impl Outgoing {
 
 /// Gives a batch to the socket. Gives how many bytes of it were taken.
 async fn hand_over_batch(
-    socket: &UdpSocket,
+    socket: &Udp,
     datagrams: &[u8],
     to: SocketAddr,
     size: usize,
@@ -95,7 +93,7 @@ async fn hand_over_batch(
 ) -> io::Result<usize> {
     let mut send = || batch::send_with(socket, to, datagrams, size, ecn.bits(), can_cut);
     loop {
-        match socket.try_io(Interest::WRITABLE, &mut send) {
+        match send() {
             Err(error) => recover(socket, error).await?,
             taken => return taken,
         }
@@ -103,11 +101,11 @@ async fn hand_over_batch(
 }
 
 /// Gives a datagram to the socket, which is connected if there is no `to`.
-pub(super) async fn hand_over(socket: &UdpSocket, datagram: &[u8], to: Option<SocketAddr>) -> io::Result<()> {
+pub(super) async fn hand_over(socket: &Udp, datagram: &[u8], to: Option<SocketAddr>) -> io::Result<()> {
     loop {
         let taken = match to {
-            Some(to) => socket.try_send_to(datagram, to),
-            None => socket.try_send(datagram),
+            Some(to) => socket.sending().send_to(datagram, to),
+            None => socket.sending().send(datagram),
         };
         match taken {
             Ok(_) => return Ok(()),
@@ -117,7 +115,7 @@ pub(super) async fn hand_over(socket: &UdpSocket, datagram: &[u8], to: Option<So
 }
 
 /// After this, it may be tried again; what cannot be tried again is given back.
-async fn recover(socket: &UdpSocket, error: io::Error) -> io::Result<()> {
+async fn recover(socket: &Udp, error: io::Error) -> io::Result<()> {
     match error.kind() {
         io::ErrorKind::Interrupted => Ok(()),
         io::ErrorKind::WouldBlock => tokio::time::timeout(PATIENCE, socket.writable()).await?,

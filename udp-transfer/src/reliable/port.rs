@@ -8,11 +8,9 @@ use std::time::Duration;
 use arq::{Codepoint, wire};
 use events::Time;
 use labkit::socket::{self, Buffer};
-use labkit::{Clock, Failure, batch};
+use labkit::{Clock, Failure, Udp, batch};
 use netsim::{Impairment, Link, Random, Tally};
 use nix::errno::Errno;
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
 
 use super::client::Asking;
 use super::outgoing::hand_over;
@@ -39,7 +37,7 @@ pub(super) struct Tallies {
 /// A socket connected to one server: the kernel lets in nothing from anybody else.
 #[derive(Debug)]
 pub(super) struct Port {
-    socket: UdpSocket,
+    socket: Udp,
     pub(super) server: SocketAddr,
     pub(super) receive_buffer: Buffer,
     clock: Clock,
@@ -97,7 +95,7 @@ impl Port {
             tracing::debug!("datagrams come one by one");
         }
         Ok(Port {
-            socket,
+            socket: Udp::new(socket).map_err(failed)?,
             server,
             receive_buffer,
             clock,
@@ -208,7 +206,7 @@ impl Port {
     fn next_received(&mut self) -> Option<usize> {
         while self.taken >= self.here {
             let (socket, incoming) = (&self.socket, self.incoming.get_or_insert_with(take_room));
-            match socket.try_io(Interest::READABLE, || incoming.receive(socket)) {
+            match socket.try_take(|socket| incoming.receive(socket)) {
                 Ok(count) => (self.here, self.taken) = (count, 0),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.give_room_back();

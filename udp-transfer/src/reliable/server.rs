@@ -18,9 +18,8 @@ use std::time::Duration;
 use arq::congestion::Choice;
 use events::{Event, Outcome};
 use labkit::socket::{self, Buffer};
-use labkit::{Failure, Session};
+use labkit::{Failure, Session, Udp};
 use serde::Serialize;
-use tokio::net::UdpSocket;
 
 use crate::classic;
 use crate::classic::server::PORT;
@@ -81,7 +80,7 @@ impl Config {
 /// A server that is bound, and serves once it is run.
 #[derive(Debug)]
 pub struct Server {
-    socket: Arc<UdpSocket>,
+    socket: Arc<Udp>,
     local: SocketAddr,
     receive_buffer: Buffer,
     offer: Offer,
@@ -178,7 +177,7 @@ impl Server {
         let failed = |error: std::io::Error| Failure::io("prepare the socket on", local, &error);
         let receive_buffer = socket::receive_buffer(&socket, config.buffer).map_err(failed)?;
         socket::send_buffer(&socket, config.buffer).map_err(failed)?;
-        let socket = Arc::new(socket);
+        let socket = Arc::new(Udp::new(socket).map_err(failed)?);
         let classic = config.classic.clone();
         let classic =
             classic.map(|classic| classic::server::Speaker::new(classic, socket.clone(), local)).transpose()?;

@@ -14,8 +14,7 @@ use arq::wire::{self, Datagram, DecodeError, Envelope, Request};
 use arq::{CloseReason, Outcome, PacketNumber, SessionId};
 use events::Time;
 use labkit::units::show_duration;
-use labkit::{Failure, Session};
-use tokio::net::UdpSocket;
+use labkit::{Failure, Session, Udp};
 
 use super::catalogue::Catalogue;
 use super::limits::Places;
@@ -52,7 +51,7 @@ enum Stage {
 }
 
 pub(super) struct Serving {
-    socket: Arc<UdpSocket>,
+    socket: Arc<Udp>,
     local: SocketAddr,
     config: Config,
     session: Session,
@@ -170,7 +169,7 @@ impl Serving {
 
     async fn take_batch(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         for _ in 0..BATCH {
-            match self.socket.try_recv_from(buffer) {
+            match self.socket.try_take(|socket| socket.recv_from(buffer)) {
                 Ok((length, from)) => self.handle(buffer.get(..length).unwrap_or_default(), from).await,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
