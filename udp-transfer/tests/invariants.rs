@@ -113,3 +113,14 @@ fn each_single_packet_may_be_lost_and_each_pair() {
         }
     }
 }
+
+/// A sender forgets what has arrived, in every mode: one that does not stops at what it may remember, or slows down for it.
+#[test]
+fn a_file_of_many_blocks_is_as_good_as_one_of_few() {
+    for policy in [Policy::STOP_AND_WAIT, Policy::go_back_n(64), Policy::SELECTIVE_REPEAT] {
+        let scenario: Scenario =
+            format!("{policy} | 70000 blocks | there: delay=100us | back: delay=100us").parse().expect("a scenario");
+        let run = scenario.run();
+        assert!(run.is_whole() && run.sent_again == 0, "{policy}: {} of {} blocks", run.held.len(), run.blocks);
+    }
+}

@@ -339,7 +339,7 @@ impl Flight {
     }
 
     /// Drops the sendings nobody will ask for again: those up to `newest` that carry nothing any more.
-    fn forget_up_to(&mut self, newest: PacketNumber) {
+    pub(crate) fn forget_up_to(&mut self, newest: PacketNumber) {
         while self.first_sending <= newest.0 && !self.sendings.is_empty() && self.carried_by(0).is_none() {
             self.sendings.pop_front();
             self.first_sending += 1;

@@ -35,7 +35,7 @@ impl Marking {
     /// So much later a packet must have arrived for the ones before it to be lost and not late.
     const PATIENCE: u64 = 20;
     /// A queue that marks is shorter after so many round trips in which its marks were heeded: each takes a part of the
-    /// window, and this many take it down to next to nothing. A path that marks everything even then is broken.
+    /// window (CUBIC keeps a sixth after this many). A path that marks everything even then is taken for broken.
     const ALL_MARKED: u32 = 10;
 
     pub(super) fn new(is_used: bool) -> Self {

@@ -15,7 +15,10 @@ impl Sender {
     pub(super) fn find_losses(&mut self, now: Time, arrived_before: Time) {
         let Some((_, latest)) = &self.latest else { return };
         if self.config.policy.resend == Resend::TheOne {
-            return; // Stop-and-wait knows only its timer.
+            // Stop-and-wait knows only its timer; but what has arrived need not be remembered.
+            self.flight.forget_up_to(self.newest);
+            self.delivery.forget_before(self.flight.first_remembered());
+            return;
         }
         let limit = if latest.is_cut() { latest.seen } else { BlockNumber(u64::MAX) };
         let losses = self.flight.lose(now, self.newest, limit, self.rtt.loss_delay());

@@ -289,10 +289,12 @@ fn raw_mode_sends_each_block_once_at_its_rate_and_asks_for_the_account() {
 fn any_report() -> impl proptest::strategy::Strategy<Value = Report> {
     use proptest::prelude::*;
     let newest = prop_oneof![8 => 0_u64..80, 1 => any::<u64>()];
-    (prop::collection::vec((0_u64..70, 1_u64..9), 0..9), newest, any::<u32>(), 0_u32..40).prop_map(
-        |(here, newest, delay, credit)| {
+    let count = || prop_oneof![8 => 0_u64..40, 1 => any::<u64>()];
+    let marks = (count(), count()).prop_map(|(ect0, ce)| crate::Marks { ect0, ce });
+    (prop::collection::vec((0_u64..70, 1_u64..9), 0..9), newest, any::<u32>(), 0_u32..40, marks).prop_map(
+        |(here, newest, delay, credit, marks)| {
             let here: Vec<(u64, u64)> = here.into_iter().map(|(start, length)| (start, start + length)).collect();
-            Report { delay: Duration::from_micros(delay.into()), credit, ..report(&here, newest) }
+            Report { delay: Duration::from_micros(delay.into()), credit, marks, ..report(&here, newest) }
         },
     )
 }
@@ -308,6 +310,7 @@ proptest::proptest! {
         let policy = [Policy::RAW, Policy::STOP_AND_WAIT, Policy::go_back_n(8), Policy::SELECTIVE_REPEAT][mode];
         let mut bench = Bench::new(policy, 64);
         bench.sender.congestion = Choice::Cubic.build(1_033);
+        bench.sender.marking = Marking::new(policy.is_reliable());
         let (mut credit, mut last) = (0, PacketNumber::NONE);
         for (at, (report, millis, forward)) in steps.into_iter().enumerate() {
             bench.now += Duration::from_millis(millis);
